@@ -108,7 +108,7 @@ fn needs(action: Action) -> &'static str {
         Needs::AccessTokenOrRepeat => "access token, or the same request again",
         Needs::AccessTokenOrCookie => "access token, or the cookie beside it",
         Needs::Administrator => "an administrator's access token",
-        Needs::AdministratorUnlessOpen => "an administrator's access token, unless open",
+        Needs::AdministratorUnlessOpen => "an administrator's access token where `registration = \"admin\"`",
         Needs::RefreshToken => "refresh token",
         Needs::RefreshOrAccessToken => "refresh token, or else the access token",
     }

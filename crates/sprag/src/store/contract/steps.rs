@@ -162,7 +162,6 @@ async fn any_rows(world: &World) -> (Account, Rows) {
         return (stranger.account, Rows::default());
     }
     stranger.password_hash = world.one_of(&[None, Some("hash 0")]).map(str::to_owned);
-    stranger.account.email = world.one_of(&[None, Some("Ann")]).map(str::to_owned);
     stranger.account.erase_at = world.one_of(&[None, Some(NOW)]);
     let (account, names) = (stranger.account.clone(), stranger.names.clone());
     let hash = stranger.password_hash.clone();
