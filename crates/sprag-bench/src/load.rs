@@ -383,13 +383,16 @@ mod tests {
     #[tokio::test]
     async fn sessions_are_opened_refreshed_and_ended_over_http() {
         let told = beside_own_server(&[], async |node| {
-            let user =
-                NewUser { username: Some("ann"), password: Some("correct horse"), ..NewUser::default() };
+            let user = NewUser {
+                username: Some("ann"),
+                password: Some("correct horse battery"),
+                ..NewUser::default()
+            };
             let operator = sprag::engine::Requester::nobody();
             let ann = node.engine.accounts().create(user, &operator).await.unwrap();
             let (address, profile) =
                 (node.config.listen.address, LoadProfile::pick(node.profiles.clone()).unwrap());
-            let user = sessions::User { name: "ann".into(), password: "correct horse".into() };
+            let user = sessions::User { name: "ann".into(), password: "correct horse battery".into() };
             let live = sessions::log_in(address, &profile, &user, 5).await.unwrap();
             let round = Round {
                 endpoint: Endpoint::Refresh,

@@ -110,6 +110,11 @@ const COLD: &[&str] = &[
     "MESSAGES",
     "SETTLED_MESSAGES",
     "FORGET_SETTLED",
+    // How much waits there, for whoever measures.
+    "WAITING_MESSAGES",
+    // Accounts whose owners had them deleted, each hour; the names of one that is told its owner whole.
+    "ERASURES_DUE",
+    "NAMES_OF",
     // One-time tokens that have expired.
     "EXPIRED_TOKENS",
     "FORGET_EXPIRED",

@@ -293,7 +293,7 @@ mod tests {
         let engine = Arc::new(engine());
         let user = sprag::engine::NewUser {
             username: Some("ann"),
-            password: Some("correct horse"),
+            password: Some("correct horse battery"),
             ..Default::default()
         };
         let nobody = sprag::engine::Requester::nobody();

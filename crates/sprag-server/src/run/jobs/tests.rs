@@ -21,19 +21,30 @@ async fn names(settings: &[(&str, &str)]) -> Vec<&'static str> {
 async fn a_server_marks_its_life_sweeps_watches_its_ring_and_adds_checkpoints() {
     assert_eq!(
         names(&[]).await,
-        ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "refreshes", "counts"]
+        [
+            "mark",
+            "sweep",
+            "key ring",
+            "checkpoint",
+            "counted",
+            "budgets",
+            "refreshes",
+            "counts",
+            "erasures",
+            "outbox"
+        ]
     );
     let ring = KeyRing::generate(Algorithm::Es256, &SeededRandom::new(1), Timestamp(0)).unwrap().to_json();
     let without = [("SPRAG_SWEEP_INTERVAL", "0s"), ("SPRAG_KEY_RING", ring.as_str())];
     assert_eq!(
         names(&without).await,
-        ["mark", "checkpoint", "counted", "budgets", "refreshes", "counts"],
+        ["mark", "checkpoint", "counted", "budgets", "refreshes", "counts", "erasures", "outbox"],
         "no file to watch, and nothing to sweep"
     );
     let unlimited = [("SPRAG_RATE_LIMITS", "off")];
     assert_eq!(
         names(&unlimited).await,
-        ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "counts"]
+        ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "counts", "erasures", "outbox"]
     );
     let kept = [("SPRAG_KEEP_JOURNAL", "400d")];
     assert_eq!(
