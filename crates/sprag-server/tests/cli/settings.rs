@@ -33,7 +33,7 @@ fn a_profile_is_shown_changed_and_checked() {
     let folder = an_empty_folder();
     let profile = folder.run(&["profile", "show", "sprag"]).succeeds();
     folder.write("shop.toml", &profile);
-    assert_snapshot!(folder.run(&["profile", "check", "shop.toml"]).succeeds(), @r"
+    assert_snapshot!(folder.run(&["profile", "check", "shop.toml"]).succeeds(), @r#"
     shop.toml is a profile: shop, id 1, 37 calls
       POST   /api/v1/auth/login                 login
       POST   /api/v1/auth/refresh               refresh
@@ -75,7 +75,7 @@ fn a_profile_is_shown_changed_and_checked() {
       GET    /api/v1/auth/challenge             challenge, off until the setting proof-of-work is on
       POST   /api/v1/auth/code                  send_code, off until offers has "send_code"
       POST   /api/v1/auth/code/login            login_by_code, off until offers has "login_by_code"
-    ");
+    "#);
     folder.write("shop.toml", profile.replacen("lifetimes =", "lifetime =", 1));
     let wrong = folder.run(&["profile", "check", "shop.toml"]).fails();
     assert_snapshot!(wrong, @r#"sprag: shop.toml:5: unknown key "lifetime"; did you mean "lifetimes"?"#);
