@@ -477,31 +477,6 @@ fn the_default_file_has_every_setting_with_its_meaning_and_its_default() {
 }
 
 #[test]
-fn the_default_file_can_be_taken_as_it_is() {
-    let is_setting = |line: &&str| line.split_once(" = ").is_some_and(|(key, _)| !key.contains([' ', '#']));
-    let lines = DEFAULTS.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_setting);
-    let lines: Vec<&str> = lines.filter(|line| !line.starts_with("SPRAG_")).collect();
-    let expected = SETTINGS.iter().filter(|setting| setting.file_key().is_some()).count();
-    assert_eq!(lines.len(), expected);
-    // What is signed needs something to sign with, which no file has.
-    let config = nothing().env("SPRAG_WEBHOOK_SECRET", WEBHOOK_SECRET).toml(&lines.join("\n")).config();
-    let (plain, ours) = (nothing().config(), Policy::default());
-    let lifetimes = config.sessions.lifetimes;
-    assert_eq!((lifetimes.reuse_interval, lifetimes.retry), (Some(ours.reuse_interval), Some(ours.retry)));
-    let spans = [lifetimes.access_ttl, lifetimes.idle_timeout, lifetimes.absolute_lifetime];
-    assert_eq!(spans, [ours.access_ttl, ours.idle_timeout, ours.absolute_lifetime].map(Some));
-    assert_eq!(config.store.database, plain.store.database);
-    assert_eq!(
-        (config.listen.public_url, config.tokens.audience),
-        (plain.listen.public_url, plain.tokens.audience)
-    );
-    assert_eq!(
-        (config.listen.threads, config.sessions.sweep_interval),
-        (plain.listen.threads, plain.sessions.sweep_interval)
-    );
-}
-
-#[test]
 fn the_reference_says_what_the_table_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/config.md");
     let text = fs::read_to_string(path).unwrap_or_default();

@@ -231,7 +231,7 @@ async fn who_i_am_and_which_sessions_i_have() {
     let mut phone = ann.logs_in().await;
     assert_snapshot!(shape(&phone.asks(ME).await), @r#"
         200
-        {"id":"[id]","username":"ann","email":"ann@example.org","is_admin":false,"created_at":"2026-07-01T12:00:00.000Z","session_id":"[id]"}
+        {"id":"[id]","username":"ann","email":"ann@example.org","email_verified":false,"is_admin":false,"created_at":"2026-07-01T12:00:00.000Z","session_id":"[id]"}
         "#);
     world.winds(2 * 3600 + 90);
     ann.logs_in_by_cookie().await;
@@ -271,7 +271,7 @@ async fn registering() {
     let user = json!({ "username": "Carol", "email": "carol@example.org", "password": "fifteen or more" });
     assert_snapshot!(shape(&world.sends(register(user.clone())).await), @r#"
         201
-        {"id":"[id]","username":"Carol","email":"carol@example.org","is_admin":false,"created_at":"2026-07-01T12:00:00.000Z"}
+        {"id":"[id]","username":"Carol","email":"carol@example.org","email_verified":false,"is_admin":false,"created_at":"2026-07-01T12:00:00.000Z"}
         "#);
     assert_snapshot!(shape(&world.sends(register(user)).await), @r#"
         409
@@ -324,7 +324,7 @@ async fn changing_a_password() {
         Unauthorized, token_missing, no access token was sent, which is looked for in the header Authorization, as "Bearer <token>"; send it there, or log in
         "#);
     let phone = ann.tries_to_log_in(&phone, "fifteen or more").await.is(200);
-    let body = json!({ "current_password": "fifteen or more", "new_password": "another one" });
+    let body = json!({ "current_password": "fifteen or more", "new_password": "another one of hers" });
     let call = Call::post(PASSWORD).bearer(&phone.access_token()).json(&body);
     assert_snapshot!(shape(&world.sends(call).await), @r#"
         200

@@ -67,6 +67,7 @@ use crate::token::RefreshToken;
 mod account;
 mod administration;
 mod along;
+mod beside_login;
 mod builder;
 mod client_policy;
 mod commits;

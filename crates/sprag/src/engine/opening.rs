@@ -1,17 +1,12 @@
 //! What a session begins with.
 
-use super::{ClientPolicy, Engine, Requester, grace, risk};
-use crate::account::Account;
-use crate::audit::Event;
+use super::{ClientPolicy, Engine, Requester};
 use crate::clock::Timestamp;
 use crate::counts::Counts;
 use crate::error::Fault;
-use crate::news;
 use crate::place::Country;
 use crate::ratchet::{SessionState, access};
-use crate::risk::Risk;
 use crate::session::{AccountId, Epoch, Session, SessionDetail, SessionId, SessionKey};
-use crate::store::Step;
 use crate::token::RefreshToken;
 
 /// What a client asks of a new session.
@@ -65,26 +60,6 @@ impl Engine {
             state.session.secret_hash == token.secret_hash() && state.session.ended.is_none()
         };
         Ok(found.filter(is_its).map(|_| token.key.session))
-    }
-
-    /// What else a log-in does besides that it opens a session: its owner is told where it is news, and an account that was to be
-    /// erased is kept. With it, what the journal says.
-    pub(super) fn along_with_login(
-        &self,
-        account: &Account,
-        risk: Option<&Risk>,
-        requester: &Requester,
-        key: SessionKey,
-        now: Timestamp,
-    ) -> (Vec<Step>, Vec<Event>) {
-        let is_news = risk.is_some_and(news::is_news);
-        let mut along = if is_news { self.news(account, requester, now) } else { Vec::new() };
-        let mut events = risk::events(risk, requester, key, now);
-        if account.erase_at.is_some() {
-            along.extend(grace::calling_off());
-            events.push(grace::called_off(requester, account.id, now));
-        }
-        (along, events)
     }
 
     /// What counts, once it is done, what is known of a log-in besides that it opens a session.

@@ -49,6 +49,18 @@ async fn a_server_marks_its_life_sweeps_watches_its_ring_and_adds_checkpoints() 
     let kept = [("SPRAG_KEEP_JOURNAL", "400d")];
     assert_eq!(
         names(&kept).await,
-        ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "refreshes", "counts", "cut"]
+        [
+            "mark",
+            "sweep",
+            "key ring",
+            "checkpoint",
+            "counted",
+            "budgets",
+            "refreshes",
+            "counts",
+            "cut",
+            "erasures",
+            "outbox"
+        ]
     );
 }

@@ -15,7 +15,7 @@ use crate::store::reference::Rows;
 use crate::store::{Commit, Committed, CredentialId, CredentialKind, Ending, Expect, Room, Slice, Step, Was};
 
 /// How many accounts the commits are about, and how many commits each sees, one after the other.
-const ACCOUNTS: u32 = 250;
+const ACCOUNTS: u32 = 350;
 const COMMITS: u32 = 10;
 
 /// The fewest times that each kind of step must apply, and must not, for the check to mean anything.
@@ -300,7 +300,14 @@ fn any_step_of_letters(world: &World, account: AccountId, epoch: Epoch, rows: &R
             message: Box::new(super::outbox::any_message(world, account)),
             due_at: world.one_of(&[NOW, NOW.plus(SECOND)]),
         },
-        1 => Step::PutMessage(Box::new(super::outbox::any_message(world, account))),
+        1 | 12 => {
+            let mut message = super::outbox::any_message(world, account);
+            // Often one that waits already.
+            if let Some(known) = rows.messages.keys().next().filter(|_| world.pick(3) > 0) {
+                message.key.id = *known;
+            }
+            Step::PutMessage(Box::new(message))
+        }
         _ => super::one_time::any_step(world, account, epoch, rows),
     }
 }
