@@ -26,6 +26,14 @@ pub enum LetterKind {
     PasswordChanged,
     /// Somebody tried to sign up with an address that has an account.
     SignUpKnown,
+    /// A second factor was added.
+    FactorAdded,
+    /// A second factor was removed, or all of them were.
+    FactorRemoved,
+    /// A recovery code stood in for a second factor.
+    RecoveryCodeUsed,
+    /// A recovery code stood in for a second factor, and three are left.
+    RecoveryCodesFew,
     /// Invites somebody to make an account.
     Invite,
     /// The account is to be erased; it has a link by which it is kept.
@@ -36,13 +44,17 @@ pub enum LetterKind {
 
 impl LetterKind {
     /// Every one of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::PasswordChanged,
         Self::SignUpKnown,
         Self::Invite,
         Self::AccountDeletion,
+        Self::FactorAdded,
+        Self::FactorRemoved,
+        Self::RecoveryCodeUsed,
+        Self::RecoveryCodesFew,
         Self::Test,
     ];
 
@@ -54,6 +66,10 @@ impl LetterKind {
             Self::ResetPassword => "reset_password",
             Self::PasswordChanged => "password_changed",
             Self::SignUpKnown => "sign_up_known",
+            Self::FactorAdded => "factor_added",
+            Self::FactorRemoved => "factor_removed",
+            Self::RecoveryCodeUsed => "recovery_code_used",
+            Self::RecoveryCodesFew => "recovery_codes_few",
             Self::Invite => "invite",
             Self::AccountDeletion => "account_deletion",
             Self::Test => "test",

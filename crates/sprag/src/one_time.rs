@@ -35,6 +35,8 @@ pub enum Purpose {
     VerifyEmail,
     /// Sets a new password.
     ResetPassword,
+    /// Goes on with a log-in whose password was right, once a second factor is shown.
+    SecondFactor,
     /// Makes the account whose id it carries.
     Invite,
     /// Keeps an account that is to be erased.
@@ -43,7 +45,8 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every one of them.
-    pub const ALL: [Self; 4] = [Self::VerifyEmail, Self::ResetPassword, Self::Invite, Self::KeepAccount];
+    pub const ALL: [Self; 5] =
+        [Self::VerifyEmail, Self::ResetPassword, Self::Invite, Self::KeepAccount, Self::SecondFactor];
 
     /// The stable name, as it stands in the store.
     #[must_use]
@@ -51,6 +54,7 @@ impl Purpose {
         match self {
             Self::VerifyEmail => "verify_email",
             Self::ResetPassword => "reset_password",
+            Self::SecondFactor => "second_factor",
             Self::Invite => "invite",
             Self::KeepAccount => "keep_account",
         }
@@ -68,6 +72,7 @@ impl Purpose {
         match self {
             Self::VerifyEmail => 1,
             Self::ResetPassword => 2,
+            Self::SecondFactor => 40,
             Self::Invite => 10,
             Self::KeepAccount => 11,
         }
@@ -83,6 +88,7 @@ impl Purpose {
         match self {
             Self::VerifyEmail => 24 * HOUR,
             Self::ResetPassword => HOUR,
+            Self::SecondFactor => Duration::from_secs(300),
             Self::Invite => 7 * 24 * HOUR,
             Self::KeepAccount => 90 * 24 * HOUR,
         }

@@ -26,6 +26,7 @@ use crate::session::{AccountId, Methods, Session, SessionKey};
 mod along;
 mod budgets;
 pub mod contract;
+mod credentials;
 mod daily_counts;
 mod held_names;
 mod kept;
@@ -47,6 +48,7 @@ mod steps;
 pub use crate::budget::{BudgetState, Rate};
 pub use along::{Along, AlongSlot, NameHash};
 pub use budgets::{BudgetKey, Budgets, Wanted};
+pub use credentials::{CredentialId, CredentialKind, Was};
 pub use daily_counts::{CountKey, DailyCount, DailyCounts, RunId};
 pub use held_names::HeldNames;
 pub use kept::{Kept, KeptMessage, KeptToken};
@@ -58,9 +60,7 @@ pub(crate) use queries::meant_by;
 pub use queries::{Credential, Queries, Slice};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use schema::Migrated;
-pub use steps::{
-    Commit, Commits, Committed, CredentialId, CredentialKind, Ending, Expect, MAX_ENDED_KEPT, Room, Step, Was,
-};
+pub use steps::{Commit, Commits, Committed, Ending, Expect, MAX_ENDED_KEPT, Room, Step};
 
 /// Everything the engine needs of a store.
 #[async_trait]

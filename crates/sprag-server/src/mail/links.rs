@@ -26,7 +26,13 @@ impl Links {
             LetterKind::ResetPassword => "reset",
             LetterKind::Invite => "invite",
             LetterKind::AccountDeletion => "delete",
-            LetterKind::PasswordChanged | LetterKind::SignUpKnown | LetterKind::Test => return None,
+            LetterKind::PasswordChanged
+            | LetterKind::SignUpKnown
+            | LetterKind::FactorAdded
+            | LetterKind::FactorRemoved
+            | LetterKind::RecoveryCodeUsed
+            | LetterKind::RecoveryCodesFew
+            | LetterKind::Test => return None,
         };
         if let Some((_, address)) = self.of_app.iter().find(|(of, _)| *of == page) {
             return Some(filled(address, token));

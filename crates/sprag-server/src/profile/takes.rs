@@ -87,6 +87,16 @@ inputs! {
     By = "by";
     /// The one-time token of a letter.
     Token = "token";
+    /// What goes on with a log-in that waits for its second factor: `mfa_token` of its answer.
+    MfaToken = "mfa_token";
+    /// The code of an app, or a recovery code.
+    Code = "code";
+    /// Whether this device shall not be asked for a second factor for a while: `true` or `false`.
+    RememberDevice = "remember_device";
+    /// What this device was given when a second factor was shown on it, so that it is not asked again.
+    DeviceToken = "device_token";
+    /// What people call a second factor.
+    Label = "label";
     /// An invitation to make an account.
     Invite = "invite";
     /// For how long the invitation is good, in seconds, or as a span such as `2h`.
@@ -109,7 +119,7 @@ impl Input {
     /// Whether it is `true` or `false`.
     #[must_use]
     pub const fn is_flag(self) -> bool {
-        matches!(self, Self::IsAdmin | Self::IsDisabled)
+        matches!(self, Self::IsAdmin | Self::IsDisabled | Self::RememberDevice)
     }
 
     /// The input that [`name`](Self::name) stands for.

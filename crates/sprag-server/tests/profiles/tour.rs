@@ -206,6 +206,11 @@ pub(crate) fn fields(route: &Route, client: &LoggedIn) -> Map<String, Value> {
             Input::ExpiresIn => "3600",
             Input::Token => client.token.as_str(),
             Input::Altcha => "no solution, and none is needed",
+            Input::MfaToken => "spo_none",
+            Input::Code => "123456",
+            Input::RememberDevice => "false",
+            Input::DeviceToken => "spm_none",
+            Input::Label => "her phone",
         };
         seen.push(field.input);
         fields.insert(field.name.clone(), value.into());

@@ -9,7 +9,7 @@ use tokio::join;
 use tokio::time::timeout;
 
 use super::devices::{Known, Shown};
-use super::failures::{DISABLED, Told};
+use super::failures::{DISABLED, SECOND_FACTOR, Told};
 use super::tries::At;
 use super::{Authenticated, Authn, Proof};
 use crate::account::Account;
@@ -313,6 +313,7 @@ fn refusal_of(why: &'static str) -> Refusal {
     match why {
         UNKNOWN_OR_WRONG | ANOTHER_MEANWHILE | UNCONFIRMED => Refusal::CredentialsInvalid,
         DISABLED => Refusal::AccountDisabled,
+        SECOND_FACTOR => Refusal::CodeWrong,
         _ => Refusal::CurrentPasswordWrong,
     }
 }

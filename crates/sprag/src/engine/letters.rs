@@ -24,7 +24,7 @@ use crate::store::{Commit, Committed, Expect, Step, Was, meant_by};
 use std::time::Duration;
 
 /// How long a letter that only tells something is tried to be sent.
-const TELLS_FOR: Duration = Duration::from_secs(3 * 24 * 3600);
+pub(super) const TELLS_FOR: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// How long what takes the place of a letter to nobody is: about as long as one.
 const NOTHING_BYTES: usize = 420;

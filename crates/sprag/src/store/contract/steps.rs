@@ -32,7 +32,8 @@ const fn device(number: u128) -> CredentialId {
 }
 
 /// Kinds of steps that always apply.
-const ALWAYS: [&str; 5] = ["MakeRoom", "ForgetEnded", "KeepDevices", "EraseAccount", "EndTokens"];
+const ALWAYS: [&str; 6] =
+    ["MakeRoom", "ForgetEnded", "KeepDevices", "EraseAccount", "EndTokens", "ForgetCredentials"];
 
 pub(super) async fn a_commit_does_what_its_steps_say_or_nothing(subject: Arc<dyn Subject>) {
     let world = World::of(subject);
@@ -206,7 +207,8 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
         ip: world.one_of(&[None, Some("192.0.2.9")]).map(str::to_owned),
         ..Ending::by_itself(world.one_of(&[EndCause::Logout, EndCause::Admin]), at)
     };
-    match world.pick(30) {
+    match world.pick(36) {
+        30..=35 => super::factors::any_step(world),
         22..=29 => any_step_of_letters(world, account.id, epoch),
         0 => Step::CreateAccount(Box::new(account.clone())),
         1 if world.pick(3) == 0 => Step::AddName(taken()),
@@ -217,16 +219,7 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
             to: world.one_of(&["hash 0", "hash 1"]).as_bytes().to_vec(),
             at,
         },
-        19 | 20 => {
-            let seen = world.one_of(&[0_u64, 1, 2, 3, 255, 256]);
-            let to = [[0; 32].as_slice(), &seen.to_be_bytes()].concat();
-            Step::PutCredential {
-                id: world.one_of(&DEVICES),
-                was: if world.pick(2) == 0 { Was::Any } else { Was::Missing },
-                to,
-                at,
-            }
-        }
+        19 | 20 => any_device(world),
         21 => Step::KeepDevices { most: world.one_of(&[0, 1, 2, 3]) },
         4 => Step::MoveEpoch,
         5 => Step::Disable { at },
@@ -272,6 +265,16 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
             with: any_session_of(world, rows).filter(|_| world.pick(2) == 0),
             ending,
         },
+    }
+}
+
+fn any_device(world: &World) -> Step {
+    let seen = world.one_of(&[0_u64, 1, 2, 3, 255, 256]);
+    Step::PutCredential {
+        id: world.one_of(&DEVICES),
+        was: if world.pick(2) == 0 { Was::Any } else { Was::Missing },
+        to: [[0; 32].as_slice(), &seen.to_be_bytes()].concat(),
+        at: NOW.plus(SECOND),
     }
 }
 
@@ -322,6 +325,9 @@ fn kind(step: &Step) -> &'static str {
         Step::EraseAccount => "EraseAccount",
         Step::PutCredential { .. } => "PutCredential",
         Step::KeepDevices { .. } => "KeepDevices",
+        Step::ForgetCredential { .. } => "ForgetCredential",
+        Step::ForgetCredentials(_) => "ForgetCredentials",
+        Step::ExpectNoFactor => "ExpectNoFactor",
         Step::MoveEpoch => "MoveEpoch",
         Step::Disable { .. } => "Disable",
         Step::Enable => "Enable",
@@ -380,6 +386,7 @@ async fn read(world: &World, account: &Account, expected: &Rows) -> Rows {
         credentials.extend(secret.map(|secret| (id, secret)));
     }
     assert_eq!(credentials.get(&CredentialId::PASSWORD), hash.as_ref(), "a password has one hash");
+    credentials.extend(store.factors_of(account.id).await.expect("factors_of"));
     let mut names = Vec::new();
     for name in &expected.names {
         // Of a deleted account they may stay, so that nobody else has them.
