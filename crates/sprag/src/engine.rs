@@ -84,6 +84,8 @@ mod old_accounts;
 mod opening;
 mod outbox;
 mod pair;
+#[cfg(feature = "passkeys")]
+mod passkeys;
 mod password_change;
 mod passwords;
 mod refresh;
@@ -111,10 +113,12 @@ pub use next_id::NextId;
 pub use opening::OpenRequest;
 pub use outbox::{Leased, Outbox, Outcome};
 pub use pair::{RefreshTokenText, TokenPair};
+#[cfg(feature = "passkeys")]
+pub use passkeys::NewPasskey;
 pub use password_change::PasswordChangeRequest;
 pub use passwords::PasswordRules;
 pub use refresh::{RefreshOutcome, RefreshRequest};
-pub use second_factor::{FactorRequest, LoggedIn, WaitingLogIn};
+pub use second_factor::{FactorProof, FactorRequest, LoggedIn, WaitingLogIn};
 pub use sessions::{Explanation, Listed, LogOutRequest, Sessions};
 pub use step_up::{Proof, StepUpRequest};
 pub use tokens::Tokens;
@@ -156,6 +160,8 @@ pub struct Engine {
     sends_letters: bool,
     /// For how long a device is not asked for a second factor on which one was shown.
     remember_for: Option<Duration>,
+    #[cfg(feature = "passkeys")]
+    passkeys: Option<crate::passkeys::Passkeys>,
 }
 
 /// Who issues access tokens, and for whom.

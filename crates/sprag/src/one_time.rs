@@ -37,6 +37,8 @@ pub enum Purpose {
     ResetPassword,
     /// Goes on with a log-in whose password was right, once a second factor is shown.
     SecondFactor,
+    /// Answers a challenge of a passkey.
+    Passkey,
     /// Makes the account whose id it carries.
     Invite,
     /// Keeps an account that is to be erased.
@@ -45,8 +47,14 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every one of them.
-    pub const ALL: [Self; 5] =
-        [Self::VerifyEmail, Self::ResetPassword, Self::Invite, Self::KeepAccount, Self::SecondFactor];
+    pub const ALL: [Self; 6] = [
+        Self::VerifyEmail,
+        Self::ResetPassword,
+        Self::Invite,
+        Self::KeepAccount,
+        Self::SecondFactor,
+        Self::Passkey,
+    ];
 
     /// The stable name, as it stands in the store.
     #[must_use]
@@ -55,6 +63,7 @@ impl Purpose {
             Self::VerifyEmail => "verify_email",
             Self::ResetPassword => "reset_password",
             Self::SecondFactor => "second_factor",
+            Self::Passkey => "passkey",
             Self::Invite => "invite",
             Self::KeepAccount => "keep_account",
         }
@@ -73,6 +82,7 @@ impl Purpose {
             Self::VerifyEmail => 1,
             Self::ResetPassword => 2,
             Self::SecondFactor => 40,
+            Self::Passkey => 41,
             Self::Invite => 10,
             Self::KeepAccount => 11,
         }
@@ -88,7 +98,7 @@ impl Purpose {
         match self {
             Self::VerifyEmail => 24 * HOUR,
             Self::ResetPassword => HOUR,
-            Self::SecondFactor => Duration::from_secs(300),
+            Self::SecondFactor | Self::Passkey => Duration::from_secs(300),
             Self::Invite => 7 * 24 * HOUR,
             Self::KeepAccount => 90 * 24 * HOUR,
         }

@@ -1,7 +1,7 @@
 //! `login_factor`: goes on with a log-in whose password was right, with a second factor.
 
 use axum::response::Response;
-use sprag::engine::{FactorRequest, OpenRequest};
+use sprag::engine::{FactorProof, FactorRequest, OpenRequest};
 
 use super::context::{Call, RouteContext, device};
 use crate::edge::refusal::Problem;
@@ -14,6 +14,7 @@ pub(crate) const SPEC: Spec = Spec {
     takes: &[
         Input::MfaToken,
         Input::Code,
+        Input::Credential,
         Input::RememberDevice,
         Input::Device,
         Input::Transport,
@@ -29,7 +30,9 @@ pub(crate) const SPEC: Spec = Spec {
         "code_wrong",
         "credentials_invalid",
         "email_unconfirmed",
+        "field_missing",
         "link_invalid",
+        "passkeys_unavailable",
         "login_refused",
         "rate_limited",
         "risk_refused",
@@ -39,9 +42,9 @@ pub(crate) const SPEC: Spec = Spec {
 
 fn requires_token_and_code(offer: &Offer<'_>) -> Result<(), Unmet> {
     Unmet::unless(
-        offer.takes.requires(Input::MfaToken) && offer.takes.requires(Input::Code),
+        offer.takes.requires(Input::MfaToken) && offer.takes.takes(Input::Code),
         "the token of the log-in and a code",
-        "take mfa_token = \"$mfa_token\" and code = \"$code\"",
+        "take mfa_token = \"$mfa_token\", code = \"$code?\" and credential = \"$credential?\"",
     )
 }
 
@@ -51,7 +54,14 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let inputs = context.inputs(&fields)?;
     let mut requester = context.reader(parts)?;
     let token = context.require(&inputs, &[Input::MfaToken])?;
-    let code = context.require(&inputs, &[Input::Code])?;
+    let credential;
+    let proof = match inputs.get(Input::Credential) {
+        Some(_) => {
+            credential = context.credential(&fields, &inputs)?;
+            FactorProof::Passkey(&credential)
+        }
+        None => FactorProof::Code(context.require(&inputs, &[Input::Code])?),
+    };
     let device = device(&inputs);
     let by = context.way_asked_for(parts, &inputs)?;
     let mark = context.new_mark(parts, by, &mut requester);
@@ -65,7 +75,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     };
     let shown = context.shown(parts, &inputs).await?;
     let (client, engine) = (&context.served.client, &context.app.engine);
-    let request = FactorRequest { token, code, open };
+    let request = FactorRequest { token, proof, open };
     let pair = engine.log_in_with_factor(client, request, &shown, &requester).await?;
     let account = context.account_if_told(pair.account).await?;
     let mut response = context.token_pair(&pair, by, account.as_ref());

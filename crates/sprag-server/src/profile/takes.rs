@@ -91,6 +91,8 @@ inputs! {
     MfaToken = "mfa_token";
     /// The code of an app, or a recovery code.
     Code = "code";
+    /// What a browser answered with a passkey: an object, or the same as text.
+    Credential = "credential";
     /// Whether this device shall not be asked for a second factor for a while: `true` or `false`.
     RememberDevice = "remember_device";
     /// What this device was given when a second factor was shown on it, so that it is not asked again.
@@ -275,6 +277,8 @@ impl TakenField {
                 Err("must be true or false")
             }
             Some(Value::String(text)) => Ok(Some(text)),
+            // Whoever wants it finds it by its name.
+            Some(Value::Object(_)) if self.input == Input::Credential => Ok(Some("{}")),
             Some(Value::Bool(flag)) if self.input.is_flag() => Ok(Some(if *flag { "true" } else { "false" })),
             Some(_) if self.input.is_flag() => Err("must be true or false"),
             Some(_) => Err("must be a text"),

@@ -25,6 +25,7 @@ mod next_ids;
 mod offers;
 mod old_accounts;
 mod origins;
+mod passkeys;
 mod passwords;
 mod places;
 mod proxies;

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::opening::{Opened, Spending};
 use super::{ClientPolicy, Engine, OpenRequest, Requester, TokenPair, tried_too_often};
 use crate::account::Account;
-use crate::authn::{Authenticated, Code, Shown};
+use crate::authn::{Authenticated, Code, Shown, ShownFactor};
 use crate::error::{Error, Fault, Refusal};
 use crate::factor::{FactorKind, Held};
+use crate::limits::Reserved;
 use crate::one_time::{
     Digest, MAX_TRIES, OneTimeText, OneTimeToken, Parsed, Proof, Purpose, TokenId, hashed,
 };
@@ -44,10 +45,21 @@ pub struct WaitingLogIn {
 pub struct FactorRequest<'a> {
     /// The token of the [`WaitingLogIn`].
     pub token: &'a str,
-    /// The code of an app, or a recovery code, as typed.
-    pub code: &'a str,
+    /// What is shown.
+    pub proof: FactorProof<'a>,
     /// What the client asks of the session; what it called the device before stands where it says nothing now.
     pub open: OpenRequest<'a>,
+}
+
+/// What somebody shows as a second factor.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub enum FactorProof<'a> {
+    /// The code of an app, or a recovery code, as typed.
+    Code(&'a str),
+    /// A passkey: what a browser answered, as JSON.
+    #[cfg(feature = "passkeys")]
+    Passkey(&'a serde_json::Value),
 }
 
 /// Prints what a log may show: no token and no code.
@@ -111,22 +123,10 @@ impl Engine {
         let (authn, account) = (self.authn(), found.account.id);
         let reserved = authn.reserve_code(account, requester).await?;
         for _ in 0..=MAX_MISSES {
-            let held = authn.held(account).await?;
-            let factor = match authn.code(account, &held, request.code)? {
-                Code::Right(factor) => factor,
-                Code::UsedBefore => {
-                    authn.give_code_back(&reserved).await;
-                    return Err(Refusal::CodeWrong.into());
-                }
-                Code::Wrong => {
-                    // What was compared is told to whoever has a try left.
-                    let counted = Commit { steps: vec![self.counts_try(&found)], ..nothing(account) };
-                    if !self.store.commit(counted).await?.is_done() {
-                        return Err(Refusal::LogInLapsed.into());
-                    }
-                    authn.note_wrong_code(account, requester).await?;
-                    return Err(Refusal::CodeWrong.into());
-                }
+            let (held, factor) = match request.proof {
+                FactorProof::Code(code) => self.code_of(&found, code, &reserved, requester).await?,
+                #[cfg(feature = "passkeys")]
+                FactorProof::Passkey(credential) => self.passkey_of(account, credential, requester).await?,
             };
             let now = self.now();
             let told = factor.event().map(|kind| requester.event_of_account(account, kind, now, None));
@@ -157,6 +157,45 @@ impl Engine {
             }
         }
         Err(tried_too_often("open a session").into())
+    }
+
+    /// The factor that a code is of; a wrong one costs the log-in a try.
+    async fn code_of(
+        &self,
+        found: &Found,
+        code: &str,
+        reserved: &Reserved,
+        requester: &Requester,
+    ) -> Result<(Held, ShownFactor), Error> {
+        let (authn, account) = (self.authn(), found.account.id);
+        let held = authn.held(account).await?;
+        match authn.code(account, &held, code)? {
+            Code::Right(factor) => Ok((held, factor)),
+            Code::UsedBefore => {
+                authn.give_code_back(reserved).await;
+                Err(Refusal::CodeWrong.into())
+            }
+            Code::Wrong => {
+                // What was compared is told to whoever has a try left.
+                let counted = Commit { steps: vec![self.counts_try(found)], ..nothing(account) };
+                if !self.store.commit(counted).await?.is_done() {
+                    return Err(Refusal::LogInLapsed.into());
+                }
+                authn.note_wrong_code(account, requester).await?;
+                Err(Refusal::CodeWrong.into())
+            }
+        }
+    }
+
+    /// Whose log-in waits for a second factor.
+    #[cfg(feature = "passkeys")]
+    pub(super) async fn account_waiting(
+        &self,
+        client: &ClientPolicy,
+        text: &str,
+        requester: &Requester,
+    ) -> Result<AccountId, Error> {
+        Ok(self.waiting(client, text, requester).await?.account.id)
     }
 
     /// Has a log-in wait: its token, and what goes on with it.

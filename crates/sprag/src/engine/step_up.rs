@@ -38,6 +38,9 @@ pub enum Proof<'a> {
     Password(&'a str),
     /// The code of an app, or a recovery code, as typed.
     Code(&'a str),
+    /// A passkey: what a browser answered, as JSON.
+    #[cfg(feature = "passkeys")]
+    Passkey(&'a serde_json::Value),
 }
 
 /// Whoever has shown again who they are, and the steps that this takes: they apply where it still holds.
@@ -235,6 +238,21 @@ impl Engine {
                     owner: owner.account().clone(),
                 })
             }
+            #[cfg(feature = "passkeys")]
+            Proof::Passkey(credential) => {
+                let owner = self.accounts().get(key.account).await?;
+                let (_, factor) = self.passkey_of(key.account, credential, requester).await?;
+                Ok(ShownAgain {
+                    epoch: owner.epoch,
+                    at: self.now(),
+                    methods: factor.methods,
+                    adds: true,
+                    told: None,
+                    steps: vec![factor.spends],
+                    reserved: None,
+                    owner,
+                })
+            }
             Proof::Code(code) => {
                 let owner = self.accounts().get(key.account).await?;
                 let reserved = authn.reserve_code(key.account, requester).await?;
@@ -287,6 +305,9 @@ impl Engine {
                 self.answer_again(client, asked, password, why, requester).await
             }
             Proof::Code(code) => self.answer_again_by_code(client, asked, code, requester).await,
+            // Its challenge is spent.
+            #[cfg(feature = "passkeys")]
+            Proof::Passkey(_) => Ok(None),
         }
     }
 }
@@ -296,5 +317,7 @@ fn holds_no_longer(proof: Proof<'_>) -> Refusal {
     match proof {
         Proof::Password(_) => Refusal::SecondFactorRequired,
         Proof::Code(_) => Refusal::CodeWrong,
+        #[cfg(feature = "passkeys")]
+        Proof::Passkey(_) => Refusal::PasskeyWrong,
     }
 }
