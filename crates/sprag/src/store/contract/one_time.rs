@@ -57,7 +57,14 @@ pub(super) fn any_step(world: &World, account: AccountId, epoch: Epoch, rows: &R
     let OneTimeToken { id: token, purpose, bound_to, .. } = *known.unwrap_or(&any);
     let hash = world.one_of(&HASHES);
     match world.pick(9) {
-        0 | 1 => Step::PutToken(Box::new(any_token(world, account, epoch))),
+        0 | 1 => {
+            let mut new = any_token(world, account, epoch);
+            // Often of an id that is there already.
+            if world.pick(3) > 0 {
+                new.id = token;
+            }
+            Step::PutToken(Box::new(new))
+        }
         2 | 3 => Step::TryCode { token, purpose, bound_to, code_hash: hash, solver: HASHES[0], at },
         4 => Step::SpendToken { token, purpose, bound_to, proof: Proof::Solved(hash), at },
         5 | 6 => Step::SpendToken { token, purpose, bound_to, proof: Proof::Secret(hash), at },
