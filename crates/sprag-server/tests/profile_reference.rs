@@ -121,7 +121,7 @@ fn given(cell: &str) -> Given {
     let (mut anywhere, mut each) = (BTreeSet::new(), BTreeSet::new());
     for word in cell.split(", ") {
         match word {
-            "constants" | "JSON as its standard has it" => {}
+            "constants" | "JSON as its standard has it" | "JSON of its own" => {}
             "pair" => anywhere.extend(names(Fact::PAIR)),
             "account" => anywhere.extend(names(Fact::ACCOUNT)),
             "explained session" => anywhere.extend(names(&[Fact::ITEM, Fact::ENDED].concat())),
