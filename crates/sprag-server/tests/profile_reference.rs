@@ -97,7 +97,7 @@ fn the_table_of_actions_says_what_each_needs_takes_and_gives() {
         assert_eq!(taken, inputs.iter().map(String::as_str).collect(), "{name} can take");
         assert_eq!(given(row[4]), (names(&action.facts()), names(action.facts_of_each())), "{name} can give");
         let is_json = matches!(action.answer(), Answer::Json { .. });
-        assert_eq!(row[4] == "JSON as its standard has it", is_json, "{name} can give");
+        assert_eq!(row[4].starts_with("JSON "), is_json, "{name} can give");
     }
 }
 

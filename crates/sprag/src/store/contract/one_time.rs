@@ -31,7 +31,7 @@ pub(super) async fn tokens_of(world: &World, account: AccountId) -> BTreeMap<Tok
     found
 }
 
-fn any_token(world: &World, account: AccountId, epoch: Epoch) -> OneTimeToken {
+pub(super) fn any_token(world: &World, account: AccountId, epoch: Epoch) -> OneTimeToken {
     OneTimeToken {
         account,
         id: world.one_of(&TOKENS),

@@ -15,11 +15,11 @@ use crate::store::reference::Rows;
 use crate::store::{Commit, Committed, CredentialId, CredentialKind, Ending, Expect, Room, Slice, Step, Was};
 
 /// How many accounts the commits are about, and how many commits each sees, one after the other.
-const ACCOUNTS: u32 = 600;
+const ACCOUNTS: u32 = 400;
 const COMMITS: u32 = 10;
 
 /// The fewest times that each kind of step must apply, and must not, for the check to mean anything.
-const FEW: u32 = 2;
+const FEW: u32 = 8;
 
 /// A second credential of the kind that an account has at most one of.
 const OTHER_PASSWORD: CredentialId = CredentialId { id: uuid::Uuid::max(), ..CredentialId::PASSWORD };
@@ -178,6 +178,13 @@ async fn any_rows(world: &World) -> (Account, Rows) {
     let (epoch, disabled_at) = (Epoch(i64::from(world.pick(4) == 0)), (world.pick(5) == 0).then_some(NOW));
     world.subject().place_account(account.id, epoch, disabled_at).await;
     rows.account = Some(Account { epoch, disabled_at, ..account.clone() });
+    for _ in 0..world.pick(4) {
+        let token = super::one_time::any_token(world, account.id, epoch);
+        let put = alone(account.id, Step::PutToken(Box::new(token.clone())), None);
+        if world.store().commit(put).await.expect("commit").is_done() {
+            rows.tokens.insert(token.id, token);
+        }
+    }
     (account, rows)
 }
 
