@@ -210,10 +210,7 @@ async fn any_commit(world: &World, account: &Account, rows: &Rows) -> Commit {
     let is_first = rows.account.is_none() && world.pick(8) == 0;
     let create = is_first.then(|| Step::CreateAccount(Box::new(account.clone())));
     let others = (0..=world.pick(3)).map(|_| any_step(world, account, rows));
-    let mut steps: Vec<Step> = create.into_iter().chain(others).collect();
-    // What is handed out is handed out once: now and then it comes twice.
-    let again = steps.iter().find(|step| matches!(step, Step::PutToken(_))).filter(|_| world.pick(4) == 0);
-    steps.extend(again.cloned());
+    let steps = create.into_iter().chain(others).collect();
     let kinds = [EventKind::LoginFailed, EventKind::PasswordChanged];
     let events = kinds.into_iter().filter(|_| world.pick(2) == 0).map(|kind| event(account.id, kind));
     Commit { account: account.id, expect, steps, events: events.collect() }
