@@ -26,6 +26,7 @@ mod import;
 mod import_store;
 mod key;
 mod mail;
+mod messages;
 mod migrate;
 #[cfg(not(feature = "import"))]
 mod no_import;

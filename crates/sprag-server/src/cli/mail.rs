@@ -1,5 +1,6 @@
 //! `sprag mail`: whether letters arrive, and what became of those that were written.
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -7,16 +8,15 @@ use clap::Subcommand;
 use serde_json::json;
 use sprag::engine::Outcome;
 use sprag::letter::{Letter, LetterKind};
-use sprag::outbox::{MessageKey, MessageState, Queued};
-use sprag::store::Slice;
+use sprag::outbox::{MessageKind, MessageState, Queued};
 
+use super::messages::{self, Called, Revived};
 use super::on_node::{Opens, on_node};
-use super::output::{Column, List, minute, rfc3339, say};
+use super::output::{Column, List, minute, say};
 use crate::config::Sources;
 use crate::run::node::Node;
 
-/// How many are read at once.
-const SLICE: u32 = 200;
+const CALLED: Called = Called { noun: "letter", list: "sprag mail list", done: "tried" };
 
 const COLUMNS: [Column; 6] = [
     Column::whole("LETTER"),
@@ -80,28 +80,15 @@ async fn test(address: &str, node: &Node) -> anyhow::Result<ExitCode> {
 async fn list(is_json: bool, node: &Node) -> anyhow::Result<ExitCode> {
     let mut list = List::new(&COLUMNS, is_json);
     for (message, letter) in all(node).await? {
-        let Queued { key, made_at, attempts, .. } = message;
-        let state = message.state().name();
         let kind = letter.as_ref().map(|letter| letter.kind.name());
         let to = letter.as_ref().map(|letter| letter.to.as_str());
         let what = kind.zip(to).map(|(kind, to)| format!("{kind} to {to}")).unwrap_or_default();
-        let record = json!({
-            "id": key.id,
-            "account_id": key.account.0,
-            "state": state,
-            "kind": kind,
-            "to": to,
-            "written_at": rfc3339(made_at),
-            "tries": attempts,
-            "next_try_at": message.due_at.map(rfc3339),
-            "settled_at": message.settled_at.map(rfc3339),
-            "trouble": message.trouble,
-        });
+        let record = messages::record(&message, [("kind", json!(kind)), ("to", json!(to))]);
         let cells = vec![
-            key.id.to_string(),
-            state.to_owned(),
-            minute(made_at),
-            attempts.to_string(),
+            message.key.id.to_string(),
+            message.state().name().to_owned(),
+            minute(message.made_at),
+            message.attempts.to_string(),
             what,
             message.trouble.unwrap_or_default(),
         ];
@@ -123,29 +110,12 @@ async fn retry(letter: Option<&str>, node: &Node) -> anyhow::Result<ExitCode> {
             revived += u64::from(node.engine.outbox().revive(message.key).await?);
         }
     }
-    match (letter, revived) {
-        (Some(letter), 0) if !is_known => {
-            bail!("there is no letter {letter}; sprag mail list shows which there are")
-        }
-        (Some(letter), 0) => bail!(
-            "the letter {letter} was not given up, so it is not tried again; sprag mail list says where it stands"
-        ),
-        (_, 0) => say("no letter was given up")?,
-        (_, 1) => say("one letter is tried again by whatever server runs on this store")?,
-        (_, many) => {
-            say(format_args!("{many} letters are tried again by whatever server runs on this store"))?
-        }
-    }
+    let wanted = letter.as_ref().map(|letter| letter as &dyn Display);
+    messages::tell_revived(&CALLED, &Revived { wanted, is_known, count: revived })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Every letter that is remembered, but what only took the place of one.
 async fn all(node: &Node) -> anyhow::Result<Vec<(Queued, Option<Letter>)>> {
-    let (mut all, mut after): (_, Option<MessageKey>) = (Vec::new(), None);
-    loop {
-        let slice = node.engine.outbox().list(Slice::after(after, SLICE)).await?;
-        let Some((last, _)) = slice.last() else { return Ok(all) };
-        after = Some(last.key);
-        all.extend(slice.into_iter().filter(|(message, _)| message.kind == sprag::outbox::MessageKind::Mail));
-    }
+    messages::all(MessageKind::Mail, async |slice| node.engine.outbox().list(slice).await).await
 }

@@ -1,26 +1,26 @@
 //! `sprag webhook`: whether other systems hear what they are told, and what became of it.
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use serde_json::json;
 use sprag::engine::Outcome;
-use sprag::outbox::{MessageKey, MessageKind, Queued};
-use sprag::store::Slice;
+use sprag::outbox::{MessageKind, Queued};
 use sprag::webhook::WebhookEvent;
 use url::Url;
 use uuid::Uuid;
 
+use super::messages::{self, Called, Revived};
 use super::on_node::{Opens, on_node, plainly};
-use super::output::{Column, List, minute, rfc3339, say};
+use super::output::{Column, List, minute, say};
 use crate::config::Sources;
 use crate::moment;
 use crate::outgoing::shown;
 use crate::run::node::Node;
 
-/// How many are read at once.
-const SLICE: u32 = 200;
+const CALLED: Called = Called { noun: "message", list: "sprag webhook list", done: "told" };
 
 const COLUMNS: [Column; 7] = [
     Column::whole("MESSAGE"),
@@ -97,27 +97,14 @@ async fn test(wanted: Option<&Url>, node: &Node) -> anyhow::Result<ExitCode> {
 async fn list(is_json: bool, node: &Node) -> anyhow::Result<ExitCode> {
     let mut list = List::new(&COLUMNS, is_json);
     for (message, event) in all(node).await? {
-        let Queued { key, made_at, attempts, .. } = message;
-        let state = message.state().name();
         let kind = event.as_ref().map(|event| event.kind.as_str());
         let endpoint = event.as_ref().and_then(|event| Some(shown(&event.endpoint.parse().ok()?)));
-        let record = json!({
-            "id": key.id,
-            "account_id": key.account.0,
-            "state": state,
-            "event": kind,
-            "endpoint": endpoint,
-            "written_at": rfc3339(made_at),
-            "tries": attempts,
-            "next_try_at": message.due_at.map(rfc3339),
-            "settled_at": message.settled_at.map(rfc3339),
-            "trouble": message.trouble,
-        });
+        let record = messages::record(&message, [("event", json!(kind)), ("endpoint", json!(endpoint))]);
         let cells = vec![
-            key.id.to_string(),
-            state.to_owned(),
-            minute(made_at),
-            attempts.to_string(),
+            message.key.id.to_string(),
+            message.state().name().to_owned(),
+            minute(message.made_at),
+            message.attempts.to_string(),
             kind.unwrap_or_default().to_owned(),
             endpoint.unwrap_or_default(),
             message.trouble.unwrap_or_default(),
@@ -136,19 +123,8 @@ async fn replay(wanted: Option<Uuid>, node: &Node) -> anyhow::Result<ExitCode> {
             revived += u64::from(node.engine.webhooks().revive(&message).await?);
         }
     }
-    match (wanted, revived) {
-        (Some(wanted), 0) if !is_known => {
-            bail!("there is no message {wanted}; sprag webhook list shows which there are")
-        }
-        (Some(wanted), 0) => bail!(
-            "the message {wanted} was not given up, so it is not told again; sprag webhook list says where it stands"
-        ),
-        (_, 0) => say("no message was given up")?,
-        (_, 1) => say("one message is tried again by whatever server runs on this store")?,
-        (_, many) => {
-            say(format_args!("{many} messages are tried again by whatever server runs on this store"))?
-        }
-    }
+    let wanted = wanted.as_ref().map(|wanted| wanted as &dyn Display);
+    messages::tell_revived(&CALLED, &Revived { wanted, is_known, count: revived })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -169,11 +145,5 @@ async fn replay_since(since: &str, node: &Node) -> anyhow::Result<ExitCode> {
 
 /// Every message to another system that is remembered.
 async fn all(node: &Node) -> anyhow::Result<Vec<(Queued, Option<WebhookEvent>)>> {
-    let (mut all, mut after): (_, Option<MessageKey>) = (Vec::new(), None);
-    loop {
-        let slice = node.engine.webhooks().list(Slice::after(after, SLICE)).await?;
-        let Some((last, _)) = slice.last() else { return Ok(all) };
-        after = Some(last.key);
-        all.extend(slice.into_iter().filter(|(message, _)| message.kind == MessageKind::Webhook));
-    }
+    messages::all(MessageKind::Webhook, async |slice| node.engine.webhooks().list(slice).await).await
 }
