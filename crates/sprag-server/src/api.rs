@@ -30,6 +30,7 @@ mod invite;
 mod keep_me;
 mod listing;
 mod load;
+mod logging_in;
 mod login;
 mod login_by_code;
 mod logout;

@@ -1,11 +1,10 @@
 //! `login`: opens a session for a name and a password.
 
 use axum::response::Response;
-use sprag::engine::OpenRequest;
 
-use super::context::{Call, RouteContext, device};
+use super::context::{Call, RouteContext};
+use super::logging_in::LoggingIn;
 use crate::edge::refusal::Problem;
-use crate::edge::transport::By;
 use crate::profile::{
     Answer, Fact, Input, Pair, Spec, Whose, asks_for_transport, names_account, requires_password,
 };
@@ -46,28 +45,12 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let fields = call.fields()?;
     let parts = &call.parts;
     let inputs = context.inputs(&fields)?;
-    let mut requester = context.reader(parts)?;
+    let requester = context.reader(parts)?;
     let name = context.require(&inputs, NAMES)?;
     let password = context.require(&inputs, &[Input::Password])?;
-    let device = device(&inputs);
-
-    let by = context.way_asked_for(parts, &inputs)?;
-    let mark = context.new_mark(parts, by, &mut requester);
-    // Cookies of two sessions say nothing of which one to replace; they must not keep anybody from logging in.
-    let carried = if by == By::Cookie { context.cookie_token(parts).await.unwrap_or_default() } else { None };
-    let request = OpenRequest {
-        device: device.as_deref(),
-        superseded: carried.as_ref().map(|carried| carried.text.as_str()),
-        remembers_device: context.app.knows_devices,
-    };
-    let shown = context.shown(parts, &inputs).await?;
-    let engine = &context.app.engine;
-    let somebody = engine.password_on(&context.served.client, &shown, (name, password), &requester).await;
+    let login = LoggingIn::begin(context, parts, &inputs, requester).await?;
+    let (engine, client) = (&context.app.engine, &context.served.client);
+    let somebody = engine.password_on(client, &login.shown, (name, password), &login.requester).await;
     let somebody = somebody.map_err(|error| context.naming(Input::Password, error))?;
-    let pair = engine.open_session(&context.served.client, somebody, request, &requester).await?;
-    let account = context.account_if_told(pair.account).await?;
-    let mut response = context.token_pair(&pair, by, account.as_ref());
-    context.mark_device(by, mark.as_deref(), &mut response);
-    context.has_device_keep(parts, &shown, &pair, &mut response);
-    Ok(response)
+    login.open(parts, somebody).await
 }

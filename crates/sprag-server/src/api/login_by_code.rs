@@ -2,11 +2,10 @@
 
 use axum::response::Response;
 use sprag::Refusal;
-use sprag::engine::OpenRequest;
 
-use super::context::{Call, RouteContext, device};
+use super::context::{Call, RouteContext};
+use super::logging_in::LoggingIn;
 use crate::edge::refusal::Problem;
-use crate::edge::transport::By;
 use crate::profile::{Answer, Fact, Input, Offer, Pair, Spec, Unmet, asks_for_transport};
 
 pub(crate) const SPEC: Spec = Spec {
@@ -46,23 +45,13 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let fields = call.fields()?;
     let parts = &call.parts;
     let inputs = context.inputs(&fields)?;
-    let mut requester = context.reader(parts)?;
-    let device = device(&inputs);
-    let by = context.way_asked_for(parts, &inputs)?;
-    let mark = context.new_mark(parts, by, &mut requester);
-    let carried = if by == By::Cookie { context.cookie_token(parts).await.unwrap_or_default() } else { None };
-    let request = OpenRequest {
-        device: device.as_deref(),
-        superseded: carried.as_ref().map(|carried| carried.text.as_str()),
-        remembers_device: context.app.knows_devices,
-    };
-    let shown = context.shown(parts, &inputs).await?;
+    let login = LoggingIn::begin(context, parts, &inputs, context.reader(parts)?).await?;
     let (engine, profile) = (&context.app.engine, context.served.client.profile);
     let (login_id, code) = (inputs.get(Input::LoginId), inputs.get(Input::Code));
     let somebody = match (inputs.get(Input::Token), login_id, code) {
-        (Some(link), login_id, None) => engine.authn().link(&shown, profile, (link, login_id)).await?,
+        (Some(link), login_id, None) => engine.authn().link(&login.shown, profile, (link, login_id)).await?,
         (None, Some(login_id), Some(code)) => {
-            engine.authn().code(&shown, profile, (login_id, code), &requester).await?
+            engine.authn().code(&login.shown, profile, (login_id, code), &login.requester).await?
         }
         (None, Some(_), None) => {
             return Err(Problem::Field(inputs.missing(context.field_of(&[Input::Code]))));
@@ -73,10 +62,5 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         (None, None, None) => return Err(Problem::Field(inputs.missing(context.field_of(&[Input::Token])))),
         (Some(_), _, Some(_)) => return Err(Refusal::LinkInvalid.into()),
     };
-    let pair = engine.open_session(&context.served.client, somebody, request, &requester).await?;
-    let account = context.account_if_told(pair.account).await?;
-    let mut response = context.token_pair(&pair, by, account.as_ref());
-    context.mark_device(by, mark.as_deref(), &mut response);
-    context.has_device_keep(parts, &shown, &pair, &mut response);
-    Ok(response)
+    login.open(parts, somebody).await
 }
