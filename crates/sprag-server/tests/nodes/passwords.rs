@@ -1,7 +1,7 @@
 //! A change of password whose answer is lost, and an account that is disabled while people log in, at several nodes.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::scope;
 
 use sprag_rig::{Postgres, Proxy};
@@ -92,23 +92,39 @@ fn who_logs_in_at_any_node_while_an_account_is_disabled_and_enabled_is_never_tol
     let (cluster, _servers) = Cluster::start(SPRAG, Postgres::shared().fresh_database(), &[]);
     cluster.create_users(1);
     let nodes = cluster.addresses();
-    let is_over = AtomicBool::new(false);
+    let (is_over, let_in, told) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     let answers: Vec<Answer> = scope(|scope| {
         let person = |number: usize| {
-            let (mut client, is_over) = (Connection::open(nodes[number % NODES]).unwrap(), &is_over);
+            let mut client = Connection::open(nodes[number % NODES]).unwrap();
+            let (is_over, let_in, told) = (&is_over, &let_in, &told);
             move || {
                 let mut answers = Vec::new();
                 while !is_over.load(Ordering::Relaxed) {
-                    answers.push(client.ask(&login("user-0", PASSWORD)).unwrap());
+                    let answer = client.ask(&login("user-0", PASSWORD)).unwrap();
+                    let counted = if answer.status == 200 { let_in } else { told };
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    answers.push(answer);
                 }
                 answers
             }
         };
         let people: Vec<_> = (0..AT_ONCE).map(|number| scope.spawn(person(number))).collect();
         let over = Over(&is_over);
+        let happens = |counted: &AtomicUsize| {
+            let before = counted.load(Ordering::Relaxed);
+            await_some(|| (counted.load(Ordering::Relaxed) > before).then_some(())).expect("an answer");
+        };
+        // Every second round waits for both answers: where a log-in takes longer than a round does, none would
+        // be let in otherwise.
         for round in 0..ROUNDS {
             cluster.done(round % NODES, &["user", "disable", "user-0"], "");
+            if round % 2 == 1 {
+                happens(&told);
+            }
             cluster.done(round % NODES, &["user", "enable", "user-0"], "");
+            if round % 2 == 1 {
+                happens(&let_in);
+            }
         }
         drop(over);
         people.into_iter().flat_map(|one| one.join().unwrap()).collect()
