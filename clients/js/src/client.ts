@@ -191,13 +191,11 @@ export function createClient(options: ClientOptions): Client {
   /** Whether an answer that came may still undo the end: nobody wanted it. */
   const mayReturn = ({ o }: Kept): unknown => o && !/^logout/.test(o.cause);
 
+  /** The refresh token as a body shows it; in cookie mode the cookie does. */
+  const bodyOf = (t: string | undefined): Answer | false => inBody && { [answer.refresh]: t };
+
   const askFor = ({ t, r, i }: Kept, stopped?: AbortSignal): Promise<Answer> =>
-    send(
-      routes.refresh,
-      inBody ? { [answer.refresh]: t } : undefined,
-      { 'Idempotency-Key': r as string, 'Sprag-Instance': i },
-      stopped,
-    );
+    send(routes.refresh, bodyOf(t), i, r, undefined, stopped);
 
   const renew = async (): Promise<string | undefined> => {
     if (failed && passed(failed.since) < failed.wait) throw failed.error;
@@ -316,21 +314,22 @@ export function createClient(options: ClientOptions): Client {
     return done;
   };
 
-  /** The headers of a call by who is logged in. */
-  const bearer = (token: string | undefined): Record<string, string> => {
+  /** A call by who is logged in; asked again with the same retry id where no answer came. */
+  const call = (path: string | undefined, fields: Answer | undefined, token: string | undefined): Promise<Answer> => {
     if (!token) throw new SpragError('signed_out', 'Log in first');
-    return { 'Sprag-Instance': store.last.i, Authorization: `Bearer ${token}`, 'Idempotency-Key': newId() };
+    const { i } = store.last;
+    const r = newId();
+    return insist(() => send(path, fields, i, r, token));
   };
 
-  /** Replaces the session by the one that is answered; asks again with the same retry id where no answer came. */
+  /** Replaces the session by the one that is answered. */
   const replace = async (path: string | undefined, fields: Answer): Promise<Answer> => {
     // So new that no 401 is about the token.
     await refresh();
     return alone(async () => {
       const { s, t } = store.last;
       const since = now();
-      const headers = bearer(access?.token);
-      const answered = await insist(() => send(path, { ...(inBody && { [answer.refresh]: t }), ...fields }, headers));
+      const answered = await call(path, { ...bodyOf(t), ...fields }, access?.token);
       // Somebody may have logged in or out meanwhile; that the session ends is what its replacement does.
       await take(answered, since, (kept) => kept.s === s || mayReturn(kept), true);
       return answered;
@@ -342,8 +341,8 @@ export function createClient(options: ClientOptions): Client {
     alone(async () => {
       const { i, t } = store.last;
       const since = now();
-      const token = isLogin && inBody && profile.loginTakesToken && t && { [answer.refresh]: t };
-      const answered = await send(path, { ...(!inBody && profile.cookie), ...token, ...fields }, { 'Sprag-Instance': i });
+      const token = isLogin && profile.loginTakesToken && t && bodyOf(t);
+      const answered = await send(path, { ...(!inBody && profile.cookie), ...token, ...fields }, i);
       if (isLogin || text(answered, answer.access)) await take(answered, since, () => true, true);
       return answered;
     });
@@ -356,8 +355,7 @@ export function createClient(options: ClientOptions): Client {
       try {
         const token = held ?? (profile.logoutByAccessToken && text(await askFor({ i, t, r }, stopped), answer.access));
         // By the retry id the server knows whose token this is, though the answer with the next one may have been lost.
-        const headers = { 'Idempotency-Key': r as string, 'Sprag-Instance': i, ...(token && { Authorization: `Bearer ${token}` }) };
-        await send(routes.logout, inBody ? { [answer.refresh]: t } : undefined, headers, stopped, true);
+        await send(routes.logout, bodyOf(t), i, r, token, stopped, true);
       } catch (error) {
         await look();
         if (stopped.aborted) return again();
@@ -380,9 +378,9 @@ export function createClient(options: ClientOptions): Client {
   if (page) {
     const open = (): void => {
       // Nor must tabs that were to be apart.
-      if (channel || typeof BroadcastChannel !== 'function' || attempt(() => options.storage === sessionStorage)) return;
-      channel = new BroadcastChannel(name);
-      channel.onmessage = ({ data }: MessageEvent<Message | null>) => data?.kept && hear(data);
+      if (attempt(() => options.storage === sessionStorage)) return;
+      channel ??= attempt(() => new BroadcastChannel(name));
+      if (channel) channel.onmessage = ({ data }: MessageEvent<Message | null>) => data?.kept && hear(data);
     };
     const on = (event: string, listener: (event: { readonly key?: string | null }) => unknown): void =>
       // What happens to the document rises to the window.
@@ -433,8 +431,7 @@ export function createClient(options: ClientOptions): Client {
       if (!inBody || kept.t) await farewell({ ...kept, l }, held);
     },
     async logoutEverywhere() {
-      const headers = bearer(await refresh());
-      await insist(() => send(routes.logoutEverywhere, undefined, headers));
+      await call(routes.logoutEverywhere, undefined, await refresh());
       await leave('logout_all', 'You signed out everywhere');
     },
     fetch: bearing({ allows, accessToken, refresh }, ask),

@@ -1,3 +1,4 @@
+import { within } from './after.js';
 import { readClaims } from './token.js';
 
 /** What `client.fetch` needs of the client. */
@@ -22,13 +23,7 @@ export function bearing({ allows, accessToken, refresh }: Bearer, ask: typeof fe
       return request ? ask(request) : ask(input, { ...init, headers });
     };
     /** A caller may give up; what it waits for goes on for the others. */
-    const orAborted = <T>(promise: Promise<T>): Promise<T> =>
-      new Promise((resolve, reject) => {
-        const abort = (): void => reject(signal?.reason);
-        if (signal?.aborted) abort();
-        signal?.addEventListener('abort', abort);
-        promise.then(resolve, reject).finally(() => signal?.removeEventListener('abort', abort));
-      });
+    const orAborted = <T>(promise: Promise<T>): Promise<T> => within(promise, signal);
     // Whoever brings an authorization of their own, or goes to a stranger, is let by.
     const token = !headers.has('Authorization') && allows(url) && (await orAborted(accessToken()));
     if (!token) return send(once);

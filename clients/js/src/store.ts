@@ -1,4 +1,4 @@
-import { after, quiet } from './after.js';
+import { after, parsed, quiet, within } from './after.js';
 import { readToken } from './token.js';
 import type { SignedOut, TokenStorage } from './types.js';
 
@@ -60,15 +60,7 @@ export function openStore(storage: TokenStorage | undefined, key: string, import
 
   /** Asks the storage; undefined where there is none, or it throws or hangs. */
   const ask = (call: (storage: TokenStorage) => unknown): Promise<Raw> =>
-    new Promise((resolve) => {
-      const timer = setTimeout(resolve, PATIENCE);
-      (async () => storage && ((await call(storage)) ?? null))()
-        .catch(quiet)
-        .then((raw) => {
-          clearTimeout(timer);
-          resolve(raw as Raw);
-        });
-    });
+    within((async () => storage && (((await call(storage)) ?? null) as Raw))(), undefined, PATIENCE).catch(quiet) as Promise<Raw>;
 
   const get = (from = key): Promise<Raw> => ask((storage) => storage.getItem(from));
 
@@ -89,14 +81,11 @@ export function openStore(storage: TokenStorage | undefined, key: string, import
 
   const take = (raw: Raw): Kept => {
     if (raw === undefined || raw === stale) return last;
-    try {
-      const found = JSON.parse(raw as string) as Kept;
-      if (found.i && !isNewer(last.t, found.t)) {
-        stale = undefined;
-        return (last = found);
-      }
-    } catch {
-      // Not ours; nor is it where there is nothing.
+    // What has no instance is not ours; nor is it where there is nothing.
+    const found = parsed(raw as string) as Kept | undefined;
+    if (found?.i && !isNewer(last.t, found.t)) {
+      stale = undefined;
+      return (last = found);
     }
     // Cleared or evicted, which is no log-out (that leaves its cause behind), or overwritten with an older token.
     if (last.r) void write(last);

@@ -1,4 +1,4 @@
-import { attempt } from './after.js';
+import { attempt, parsed } from './after.js';
 import { hex } from './store.js';
 import type { TokenFacts } from './types.js';
 
@@ -8,7 +8,7 @@ const decode = (text: string): Uint8Array =>
 
 /** What a JWT says, unverified; nothing where it is none. */
 export const readClaims = (jwt = ''): Record<string, unknown> =>
-  attempt(() => Object(JSON.parse(new TextDecoder().decode(decode(jwt.split('.')[1] as string))))) ?? {};
+  attempt(() => parsed(new TextDecoder().decode(decode(jwt.split('.')[1] as string)))) ?? {};
 
 /**
  * Which session a refresh token is of, and which generation: the one thing in it that a client may read, to know which of two

@@ -1,4 +1,4 @@
-import { attempt } from './after.js';
+import { attempt, parsed, within } from './after.js';
 import { SpragError } from './error.js';
 import type { Answer, ClientOptions, RefusalFacts } from './types.js';
 
@@ -8,8 +8,11 @@ const DEADLINE = 8_000;
 /** Gives the body of an answer in the 200s, `{}` where there is none; rejects with everything else, also what is no JSON. */
 export type Send = (
   path: string | undefined,
-  body: Answer | undefined,
-  headers: Readonly<Record<string, string>>,
+  body: Answer | undefined | false,
+  /** The client's instance, the retry id, and the access token. */
+  instance: string,
+  retry?: string | undefined,
+  token?: string | undefined | false,
   /** Ends it before its time. */
   stopped?: AbortSignal,
   keepalive?: boolean,
@@ -30,14 +33,22 @@ export const originOf = (url: string | URL, base: string | undefined): string | 
 /** Sends to the session server; rejects as `unreachable` where no answer came whole and in time. */
 export const sender =
   ({ url, mode, headers: always, credentials }: ClientOptions, refusal: RefusalFacts, ask: typeof fetch): Send =>
-  async (path, body, headers, stopped, keepalive = false) => {
+  async (path, body, instance, retry, token, stopped, keepalive = false) => {
     if (!path) throw new SpragError('not_offered', 'The profile has no such call');
+    // Not even begun: an abort that comes a moment after it may be too late for its cookie.
+    if (stopped?.aborted) throw unreachable('stopped');
     const controller = new AbortController();
     const answer = async (): Promise<readonly [Response, string]> => {
       // By the page's origin, not by what its `<base>` says. A server that only renders has none, and asks nothing.
       const response = await ask(new URL(url.replace(/\/+$/, '') + path, here()).href, {
         method: 'POST',
-        headers: { ...always, ...headers, ...(body && { 'Content-Type': 'application/json' }) },
+        headers: {
+          ...always,
+          'Sprag-Instance': instance,
+          ...(retry && { 'Idempotency-Key': retry }),
+          ...(token && { Authorization: `Bearer ${token}` }),
+          ...(body && { 'Content-Type': 'application/json' }),
+        },
         body: body ? JSON.stringify(body) : null,
         credentials: credentials ?? (mode === 'cookie' ? 'include' : 'omit'),
         cache: 'no-store',
@@ -48,27 +59,17 @@ export const sender =
       });
       return [response, await response.text()];
     };
-    const stop = (): void => controller.abort('stopped');
-    const timer = setTimeout(() => controller.abort('timeout'), DEADLINE);
-    const late = new Promise<never>((_, reject) => {
-      controller.signal.onabort = () => reject(controller.signal.reason);
+    const [response, text] = await within(answer(), stopped, DEADLINE).catch((error: unknown) => {
+      // What nobody waits for any more must not set a cookie later.
+      controller.abort();
+      throw unreachable(error);
     });
-    stopped?.addEventListener('abort', stop);
-    if (stopped?.aborted) stop();
-    const [response, text] = await Promise.race([answer(), late])
-      .catch((error: unknown) => {
-        throw unreachable(error);
-      })
-      .finally(() => {
-        clearTimeout(timer);
-        stopped?.removeEventListener('abort', stop);
-      });
     return judged(response, text, refusal);
   };
 
 /** The body of an answer in the 200s; throws what a caller is told of every other. */
 export function judged({ ok, status, headers }: Response, sent: string, { code, message }: RefusalFacts): Answer {
-  const body = sent ? parse(sent) : {};
+  const body = sent ? parsed(sent) : {};
   // A captive portal answers everything with a page of its own.
   if (ok && body) return body;
   if (status < 400) throw unreachable(status);
@@ -91,8 +92,6 @@ export function retryAfter(headers: Headers): number {
   const until = Date.parse(told) - (Date.parse(headers.get('Date') as string) || Date.now());
   return Math.min([+told, until / 1000].find((seconds) => seconds >= 0) ?? 0, LONGEST_WAIT);
 }
-
-const parse = (json: string): Answer | undefined => attempt(() => Object(JSON.parse(json)) as Answer);
 
 /** A member of an answer, by its name or a path with dots. */
 export const member = (body: unknown, path: string | undefined): unknown =>
