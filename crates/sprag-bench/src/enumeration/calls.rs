@@ -48,6 +48,19 @@ takes = { email = "$email" }
 status = 202
 gives = {}
 
+[[route]]
+on = "POST /code"
+does = "send_code"
+takes = { email = "$email" }
+status = 202
+gives = { login_id = "$login_id" }
+
+[[route]]
+on = "POST /code/login"
+does = "login_by_code"
+takes = { token = "$token?", login_id = "$login_id?", code = "$code?" }
+gives = { token = "$access_token", refresh_token = "$refresh_token" }
+
 [import.users]
 table = "users"
 columns = { external_id = "id", email = "email", password_hash = "hash" }
@@ -58,15 +71,17 @@ columns = { external_id = "id", email = "email", password_hash = "hash" }
 enum Call {
     Register,
     Forgot,
+    SendCode,
 }
 
 impl Call {
-    const ALL: [Self; 2] = [Self::Register, Self::Forgot];
+    const ALL: [Self; 3] = [Self::Register, Self::Forgot, Self::SendCode];
 
     fn path(self) -> &'static str {
         match self {
             Self::Register => "/register",
             Self::Forgot => "/forgot",
+            Self::SendCode => "/code",
         }
     }
 
@@ -77,7 +92,7 @@ impl Call {
                 let name = format!("somebody{number:07}");
                 json!({ "username": name, "email": address, "password": "no horse has this battery" })
             }
-            Self::Forgot => json!({ "email": address }),
+            Self::Forgot | Self::SendCode => json!({ "email": address }),
         }
     }
 }
