@@ -52,6 +52,7 @@ pub use import::{ImportColumn, ImportField, ImportKind, ImportShape, TableShape}
 pub(crate) use next_id::KINDS as ID_KINDS;
 pub use next_id::{IdKind, MAX_FLOOR};
 pub(crate) use node::Node;
+pub(crate) use offers::named_off;
 pub use overlap::{ClashError, ClashSite, SYSTEM_PATHS, check_together};
 pub use reference::refusals_reference;
 pub use refusal::{FieldAtFault, RefusalShape};

@@ -8,7 +8,7 @@ use clap::Subcommand;
 
 use super::output::{say, tell};
 use crate::config::ProfileRef;
-use crate::profile::{self, Profile, Route, builtin_names, refusals_reference};
+use crate::profile::{self, Profile, Route, builtin_names, named_off, refusals_reference};
 use crate::run::node::{load_profiles, profile_text};
 
 #[derive(Debug, Subcommand)]
@@ -64,19 +64,23 @@ fn list() -> anyhow::Result<()> {
         let off = Profile::builtin(name).transpose()?.map(|profile| profile.turned_off()).unwrap_or_default();
         match off.as_slice() {
             [] => say(name)?,
-            off => say(format_args!("{name:width$}  {}", told_off(off)))?,
+            off => say(format_args!("{name:width$}  {}", told_off(name, off)))?,
         }
     }
     Ok(())
 }
 
 /// What turns calls on that are off.
-fn told_off(off: &[&str]) -> String {
-    let keys: Vec<_> = off.iter().map(|action| format!("{action:?}")).collect();
+fn told_off(profile: &str, off: &[&'static str]) -> String {
+    let (named, told) = named_off(off);
+    let keys: Vec<_> = named.iter().map(|action| format!("{action:?}")).collect();
+    let all = match named.len() == off.len() {
+        true => String::new(),
+        false => format!("; sprag profile show {profile} has all"),
+    };
     format!(
-        "off: {}; SPRAG_OFFERS={} turns them on, or offers = [{}] in a copy",
-        off.join(", "),
-        off.join(","),
+        "off: {told}; SPRAG_OFFERS={} turns them on, or offers = [{}] in a copy{all}",
+        named.join(","),
         keys.join(", ")
     )
 }

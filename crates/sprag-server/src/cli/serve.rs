@@ -17,7 +17,7 @@ use super::output::program;
 use crate::config::{Config, Database, Flags, Sources};
 use crate::edge::serve::{Bounds, listen_within, serve};
 use crate::places::Places;
-use crate::profile::{Input, Profile, Registration, Route, Whose};
+use crate::profile::{Input, Profile, Registration, Route, Whose, named_off};
 use crate::run::accepted::accept_older;
 use crate::run::node::{Node, resolve};
 use crate::run::reload::Given;
@@ -343,12 +343,15 @@ fn welcome(node: &Node, listen: SocketAddr) -> String {
 /// What a profile could offer and does not, with the line that turns it on.
 fn calls_that_are_off(profiles: &[Profile]) -> String {
     let lines = profiles.iter().filter(|profile| !profile.turned_off().is_empty()).map(|profile| {
-        format!(
-            "    turn on        {} of {}, now off: SPRAG_OFFERS={}\n",
-            profile.turned_off().join(", "),
-            profile.name,
-            profile.can_offer().join(",")
-        )
+        let off = profile.turned_off();
+        let (named, told) = named_off(&off);
+        let on: Vec<&str> = profile.can_offer().into_iter().filter(|action| !off.contains(action)).collect();
+        let line = on.iter().chain(named).copied().collect::<Vec<_>>().join(",");
+        let all = match named.len() == off.len() {
+            true => String::new(),
+            false => format!(" (sprag profile show {} has all)", profile.name),
+        };
+        format!("    turn on        {told} of {}, now off: SPRAG_OFFERS={line}{all}\n", profile.name)
     });
     lines.collect()
 }

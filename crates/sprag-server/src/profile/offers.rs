@@ -61,6 +61,19 @@ impl Profile {
     }
 }
 
+/// How many calls that are off a line for people names.
+const NAMED: usize = 3;
+
+/// The calls that are off as a line for people names them, so that it stays one, and how many more there are.
+pub(crate) fn named_off<'a>(off: &'a [&'static str]) -> (&'a [&'static str], String) {
+    match off.split_at_checked(NAMED) {
+        Some((named, more)) if more.len() > 1 => {
+            (named, format!("{} and {} more", named.join(", "), more.len()))
+        }
+        _ => (off, off.join(", ")),
+    }
+}
+
 /// What routes do, each action once.
 fn names<'a>(routes: impl Iterator<Item = &'a Route>) -> Vec<&'static str> {
     let mut names = Vec::new();

@@ -9,6 +9,10 @@ use crate::given::{Folder, an_empty_folder};
 
 const SECRET: &str = "Vq3!fK8wZt5LpX0nRb7YcJd2HsGm9TuE";
 
+/// All that the profile can offer.
+const EVERYTHING: &str = "register,me,password,forgot_password,reset_password,verify_email,send_verification,invite,export_me,\
+                          delete_me,keep_me,change_email,confirm_email,undo_email,not_me,send_code,login_by_code";
+
 fn a_template() -> Folder {
     let folder = an_empty_folder().set("SPRAG_PROFILES", "fastapi-template");
     folder.set("SECRET_KEY", SECRET).set("SPRAG_LOG", "error")
@@ -21,9 +25,12 @@ fn the_list_of_profiles_says_what_is_off_and_which_line_turns_it_on() {
     assert!(line("sprag").contains("off: send_code, login_by_code; SPRAG_OFFERS="), "{}", line("sprag"));
     let told = line("fastapi-template");
     assert!(
-        told.contains("off: register, me, password; SPRAG_OFFERS=register,me,password turns them on"),
+        told.contains(
+            "off: register, me, password and 14 more; SPRAG_OFFERS=register,me,password turns them on"
+        ),
         "{told}"
     );
+    assert!(told.ends_with("; sprag profile show fastapi-template has all"), "{told}");
     for name in ["express-mongo", "fastapi-events", "fastapi-monorepo", "node-sequelize"] {
         assert!(line(name).contains("password"), "{}", line(name));
     }
@@ -34,13 +41,19 @@ fn the_start_says_which_line_turns_on_what_is_off_and_nothing_once_it_is_on() {
     for (folder, told) in [
         (
             a_template(),
-            Some("register, me, password of fastapi-template, now off: SPRAG_OFFERS=register,me,password"),
+            Some(
+                "register, me, password and 14 more of fastapi-template, now off: SPRAG_OFFERS=register,me,password \
+                 (sprag profile show fastapi-template has all)",
+            ),
         ),
         (
             a_template().set("SPRAG_OFFERS", "me"),
-            Some("register, password of fastapi-template, now off: SPRAG_OFFERS=me,register,password"),
+            Some(
+                "register, password, forgot_password and 13 more of fastapi-template, now off: \
+                 SPRAG_OFFERS=me,register,password,forgot_password (sprag profile show fastapi-template has all)",
+            ),
         ),
-        (a_template().set("SPRAG_OFFERS", "me,register,password"), None),
+        (a_template().set("SPRAG_OFFERS", EVERYTHING), None),
     ] {
         let mut command = folder.command(&["serve", "--listen", "127.0.0.1:0"]);
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
