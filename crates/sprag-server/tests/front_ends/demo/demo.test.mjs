@@ -54,8 +54,10 @@ scene('an answer that is lost is given again, where rotate-and-delete throws Ann
 scene('two tabs refresh at once and go on with one token', async (stage) => {
   const { page } = await told(stage, 'Two tabs at once');
   const decided = await rows(page);
-  assert.equal(decided[1], '14');
-  assert.ok(['8', '9', '13'].includes(decided[2]), decided.join());
+  // They are told as their answers come, and of two that come at one moment either may be the first.
+  const others = decided.slice(1, 3).filter((row) => row !== '14');
+  assert.equal(others.length, 1, decided.join());
+  assert.ok(['8', '9', '13'].includes(others[0]), decided.join());
   assert.equal(await page.locator('.tab[data-state="signed-in"]').count(), 2);
   assert.equal((await fate(page, 'plain'))[0], OUT);
 });
