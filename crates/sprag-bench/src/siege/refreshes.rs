@@ -15,7 +15,7 @@ use crate::stage::{Round, Signing, Stage, StoreKind};
 const RATE: f64 = 200.0;
 
 /// On how many connections.
-const CONNECTIONS: usize = 32;
+pub(super) const CONNECTIONS: usize = 32;
 
 /// How many sessions are refreshed in turn: each less often than once a second.
 const SESSIONS: u64 = 400;

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use sprag_testkit::binary::server::Server;
+use sprag_testkit::binary::wire::Request;
 
 use super::Figure;
-use super::refreshes::Refreshes;
+use super::refreshes::{CONNECTIONS, Refreshes};
 use super::target::Target;
 
 /// How long a refresh may take meanwhile.
@@ -57,7 +59,7 @@ pub(super) const TOOLS: [Tool; 10] = [
         program: "slowhttptest",
         arguments: "-X -c 2000 -r 1000 -w 1 -y 64 -n 5 -z 8 -k 8 -l 20 -p 3 -u {url}/openapi.json",
         lasts: seconds(14),
-        found: closed,
+        found: gone_at_server,
     },
     flood("h2 (Python): rapid reset", "scripts/siege-h2 {host} {port} reset"),
     flood("h2 (Python): CONTINUATION", "scripts/siege-h2 {host} {port} continuation"),
@@ -104,9 +106,30 @@ fn attack(tool: &Tool, server: &Server) -> anyhow::Result<String> {
         let word = word.replace("{url}", &format!("http://{address}"));
         word.replace("{host}", &address.ip().to_string()).replace("{port}", &address.port().to_string())
     };
-    let ran = Command::new(tool.program).args(tool.arguments.split(' ').map(fill)).output();
-    let ran = ran.with_context(|| format!("could not run {}", tool.program))?;
-    Ok(String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned())
+    let mut ran = Command::new(tool.program);
+    ran.args(tool.arguments.split(' ').map(fill))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let ran = ran.spawn().with_context(|| format!("could not run {}", tool.program))?;
+    thread::sleep(seconds(GONE_SECOND).min(tool.lasts));
+    let left = connected(server);
+    let ran = ran.wait_with_output().with_context(|| format!("could not run {}", tool.program))?;
+    let printed = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
+    Ok(format!(
+        "{printed}\n{AT_SERVER} {}\n",
+        left.context("the server does not tell how many are connected")?
+    ))
+}
+
+/// Stands before how many are connected, as the server tells it when those who attack must be gone.
+const AT_SERVER: &str = "connected at the server:";
+
+/// How many connections the server has, by its own metrics.
+fn connected(server: &Server) -> Option<u64> {
+    let answer = server.ask(&Request::get("/metrics"));
+    let text = String::from_utf8(answer.body).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("sprag_connections ")?.trim().parse().ok())
 }
 
 /// The number behind the last place where that stands. What colours it begins with an escape, and is no number.
@@ -140,6 +163,22 @@ fn closed(printed: &str) -> Figure {
     Figure { what: format!("{what} (promised: none)"), is_within }
 }
 
+/// Who reads slowly has much of what its own system took at once, and calls a connection open until it has read that; so the
+/// server is asked. Those that refresh beside it are connected, and who asks.
+fn gone_at_server(printed: &str) -> Figure {
+    let honest = u64::try_from(CONNECTIONS).unwrap_or(u64::MAX).saturating_add(1);
+    let left = last_number(printed, AT_SERVER).map(|all| all.saturating_sub(honest));
+    let what = match left {
+        Some(left) => {
+            format!(
+                "{left} of 2,000 connections left at the server in the {GONE_SECOND}th second (promised: none)"
+            )
+        }
+        None => "the server did not tell how many are connected".to_owned(),
+    };
+    Figure { what, is_within: left == Some(0) }
+}
+
 fn cut_off(printed: &str) -> Figure {
     let times = last_number(printed, "cut off");
     let what = match times {
@@ -169,6 +208,13 @@ mod tests {
         assert!(
             closed("Test ended on 13th second\nExit status:\u{1b}[1;36m No open connections left").is_within
         );
+    }
+
+    #[test]
+    fn slow_readers_are_gone_when_the_server_has_no_more_than_honest_clients() {
+        let told = |all: usize| gone_at_server(&format!("connected: 2000\n{AT_SERVER} {all}\n"));
+        assert!(told(CONNECTIONS + 1).is_within && !told(CONNECTIONS + 2).is_within);
+        assert!(!gone_at_server("connected: 0").is_within, "nobody asked the server");
     }
 
     #[test]

@@ -80,6 +80,15 @@ async fn a_password_that_is_all_one_logs_in_with_has_15_characters() {
 }
 
 #[tokio::test]
+async fn whoever_changes_to_one_that_is_far_too_short_is_told_how_long_it_has_to_be() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let refused = ann.logs_in().await.changes_password(&ann.password, "short").await;
+    let refused = refused.refused(400, "password_rejected");
+    assert!(refused.text().contains("at least 15 characters"), "{}", refused.text());
+}
+
+#[tokio::test]
 async fn what_others_try_first_and_ones_own_names_are_no_password() {
     let world = World::with(&[("password = { min = 15, ", "password = { min = 8, ")]);
     let root = world.root().await.logs_in().await;

@@ -34,7 +34,12 @@ impl Engine {
     pub(super) fn expect_choosable(&self, new: NewPassword<'_>) -> Result<(), Error> {
         let length = new.length.unwrap_or(self.passwords.length);
         let least = length.alone.min(length.with_factor);
-        Ok(rules::judge(new.text, least, &[]).map_err(Refusal::PasswordRejected)?)
+        let judged = rules::judge(new.text, least, &[]).map_err(|rejected| match rejected {
+            // Whose it will be is not known yet, and what is said must be enough for whoever has no second factor.
+            Rejected::TooShort(_) => Rejected::TooShort(length.alone.max(least)),
+            other => other,
+        });
+        Ok(judged.map_err(Refusal::PasswordRejected)?)
     }
 
     /// Whether a password is known from a breach. Where nobody can be asked just now, it is taken for one that is not.
