@@ -72,12 +72,9 @@ fn list() -> anyhow::Result<()> {
 
 /// What turns calls on that are off.
 fn told_off(profile: &str, off: &[&'static str]) -> String {
-    let (named, told) = named_off(off);
+    let (named, told, all) = named_off(profile, off);
     let keys: Vec<_> = named.iter().map(|action| format!("{action:?}")).collect();
-    let all = match named.len() == off.len() {
-        true => String::new(),
-        false => format!("; sprag profile show {profile} has all"),
-    };
+    let all = all.map(|all| format!("; {all}")).unwrap_or_default();
     format!(
         "off: {told}; SPRAG_OFFERS={} turns them on, or offers = [{}] in a copy{all}",
         named.join(","),

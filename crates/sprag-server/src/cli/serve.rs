@@ -344,13 +344,10 @@ fn welcome(node: &Node, listen: SocketAddr) -> String {
 fn calls_that_are_off(profiles: &[Profile]) -> String {
     let lines = profiles.iter().filter(|profile| !profile.turned_off().is_empty()).map(|profile| {
         let off = profile.turned_off();
-        let (named, told) = named_off(&off);
+        let (named, told, all) = named_off(&profile.name, &off);
         let on: Vec<&str> = profile.can_offer().into_iter().filter(|action| !off.contains(action)).collect();
         let line = on.iter().chain(named).copied().collect::<Vec<_>>().join(",");
-        let all = match named.len() == off.len() {
-            true => String::new(),
-            false => format!(" (sprag profile show {} has all)", profile.name),
-        };
+        let all = all.map(|all| format!(" ({all})")).unwrap_or_default();
         format!("    turn on        {told} of {}, now off: SPRAG_OFFERS={line}{all}\n", profile.name)
     });
     lines.collect()

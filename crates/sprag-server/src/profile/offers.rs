@@ -64,13 +64,18 @@ impl Profile {
 /// How many calls that are off a line for people names.
 const NAMED: usize = 3;
 
-/// The calls that are off as a line for people names them, so that it stays one, and how many more there are.
-pub(crate) fn named_off<'a>(off: &'a [&'static str]) -> (&'a [&'static str], String) {
+/// The calls of a profile that are off as a line for people names them, so that it stays one; how many more there are; and where
+/// all of them stand, if they are not all named.
+pub(crate) fn named_off<'a>(
+    profile: &str,
+    off: &'a [&'static str],
+) -> (&'a [&'static str], String, Option<String>) {
     match off.split_at_checked(NAMED) {
         Some((named, more)) if more.len() > 1 => {
-            (named, format!("{} and {} more", named.join(", "), more.len()))
+            let told = format!("{} and {} more", named.join(", "), more.len());
+            (named, told, Some(format!("sprag profile show {profile} has all")))
         }
-        _ => (off, off.join(", ")),
+        _ => (off, off.join(", "), None),
     }
 }
 
