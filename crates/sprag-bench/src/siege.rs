@@ -14,6 +14,7 @@ use crate::output::say;
 
 mod connections;
 mod floods;
+mod forged;
 mod honest;
 mod http1;
 mod http2;
@@ -123,6 +124,8 @@ impl Siege<'_> {
             }
             Part::Login => {
                 self.attack("wrong passwords, 64 at once", || runtime.block_on(login::run(target)))?;
+                let name = format!("{} wrong passwords with forged forwarding headers", forged::GUESSES);
+                self.attack(&name, || runtime.block_on(forged::run(target)))?;
             }
             Part::Overload => {
                 let lasts = Duration::from_secs(self.args.flood_seconds);

@@ -9,6 +9,7 @@ pub(crate) mod connections;
 pub(crate) mod cookie;
 pub(crate) mod cors;
 pub(crate) mod devices;
+pub(crate) mod fences;
 pub(crate) mod instance;
 pub(crate) mod instead;
 pub(crate) mod large_answers;

@@ -20,7 +20,6 @@ use sprag::security::{self, Asked};
 use sprag::timers::KeptTimers;
 use sprag::{limits, seldom};
 use tower::service_fn;
-use tracing::{Instrument as _, Span};
 
 use crate::api::{self, Call, RouteContext, ServedProfile};
 use crate::edge::connections::Asking;
@@ -179,7 +178,9 @@ impl At {
         }
         match self.context(request.method()) {
             Some(context) if context.is_hidden => {
-                response::refused(&context.served.profile.wire.refusal, Problem::NotFound)
+                let mut response = response::refused(&context.served.profile.wire.refusal, Problem::NotFound);
+                name(&context.app, request.headers(), &mut response);
+                response
             }
             Some(context) => answer(context, request).await,
             None => self.refuse(request.headers()),
@@ -213,6 +214,7 @@ async fn answer(context: &RouteContext, request: Request) -> Response {
         client: Arc::clone(&context.served.name),
         request: context.app.request_ids.of(&parts.headers),
         trace: parent.map(|parent| parent.trace),
+        is_sampled: parent.is_some_and(|parent| parent.is_sampled),
     };
     let (id, span) = (asked.request.clone(), span::of(action.name(), parts.method.as_str(), &asked, parent));
     // In a box, as it is large, and each of those around it would have room for it twice.
@@ -221,7 +223,7 @@ async fn answer(context: &RouteContext, request: Request) -> Response {
         // Here, so that what is logged of a fault names the request.
         answered.unwrap_or_else(|problem| response::refused_by(action, shape, problem))
     });
-    let asked = security::asked_by(asked, traced(carried_out, &span));
+    let asked = security::asked_by(asked, span::within(&span, carried_out));
     let asked = AssertUnwindSafe(asked).catch_unwind();
     let (outcome, told) = match context.is_anonymous() {
         // In a box, as a refresh would have room for it.
@@ -243,11 +245,6 @@ async fn answer(context: &RouteContext, request: Request) -> Response {
     span::answered(&span, &response, code);
     trace_context::tell(&id, &mut response);
     response
-}
-
-/// Carries something out within a span, where somebody listens.
-async fn traced<T>(work: impl Future<Output = T>, span: &Span) -> T {
-    if span.is_disabled() { work.await } else { work.instrument(span.clone()).await }
 }
 
 /// Counts an answer, and says with what code it refuses.

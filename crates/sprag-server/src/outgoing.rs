@@ -14,12 +14,15 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::http::request::Builder;
 use hyper::rt::{Read, Write};
 use hyper::{Request, Response, body};
 use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
+use sprag::random::{self, SystemRandom};
+use sprag::security::{self, Asked};
 use sprag::webhook::SigningSecrets;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
@@ -121,15 +124,18 @@ impl Outgoing {
         let wrong =
             |error: hyper::http::Error| OutgoingError::Http { host: host.clone(), why: error.to_string() };
         let signature = self.secrets.sign(id, at_seconds, &body);
-        let request = Request::post(&url[Position::BeforePath..Position::AfterQuery])
+        let sent = Request::post(&url[Position::BeforePath..Position::AfterQuery])
             .header(HOST, &url[Position::BeforeHost..Position::AfterPort])
             .header(USER_AGENT, concat!("sprag/", env!("CARGO_PKG_VERSION")))
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", id)
             .header("webhook-timestamp", at_seconds)
-            .header("webhook-signature", signature)
-            .body(Full::new(body))
-            .map_err(wrong)?;
+            .header("webhook-signature", signature);
+        let sent = match security::asked() {
+            Some(asked) => along(sent, &asked),
+            None => sent,
+        };
+        let request = sent.body(Full::new(body)).map_err(wrong)?;
         let stream = self.connect(url).await?;
         if url.scheme() == "http" {
             return ask(&host, TokioIo::new(stream), request).await;
@@ -206,6 +212,14 @@ pub(crate) fn target(text: &str) -> Result<Url, String> {
         return Err(format!("there is a user name or a # in it; {LIKE}"));
     }
     Ok(url)
+}
+
+/// Has what is sent name the request that it is sent for, and the trace which that is a part of.
+fn along(sent: Builder, asked: &Asked) -> Builder {
+    let sent = sent.header("x-request-id", asked.request.to_string());
+    let Some(trace) = asked.trace else { return sent };
+    let span = u64::from_be_bytes(random::bytes(&SystemRandom::default())).max(1);
+    sent.header("traceparent", format!("00-{trace}-{span:016x}-{:02x}", u8::from(asked.is_sampled)))
 }
 
 fn host(url: &Url) -> String {

@@ -20,6 +20,7 @@ pub mod making;
 pub mod mmdb;
 pub mod nodes;
 pub mod people;
+pub mod present;
 pub mod rooms;
 pub mod seam;
 pub mod world;

@@ -369,10 +369,17 @@ async fn ask(router: Router, call: Call) -> Answer {
     Answer { line, status: parts.status.as_u16(), headers: parts.headers, body }
 }
 
-/// The one place that chooses what the stories' data is kept in.
+/// The one place that chooses what the stories' data is kept in. A commit that takes a second would date a rotation by that
+/// second, which a clock wound by hand knows nothing of: the row would seem to have turned in its future.
 fn open_store(path: &Path) -> Arc<dyn Store> {
     SqliteStore::migrate(path).expect("a database");
-    let settings = Settings { readers: 1, deadline: PATIENCE, busy_timeout: PATIENCE, ..Settings::default() };
+    let settings = Settings {
+        readers: 1,
+        deadline: PATIENCE,
+        busy_timeout: PATIENCE,
+        restamp_after: PATIENCE,
+        ..Settings::default()
+    };
     Arc::new(SqliteStore::open(path, settings).expect("a migrated database"))
 }
 

@@ -94,6 +94,13 @@ impl Rate {
         self.interval.saturating_mul(self.burst)
     }
 
+    /// The same budget for whoever reserves several at once: never more than it holds, or nothing would ever be reserved.
+    #[must_use]
+    pub(crate) fn several(&self, at_once: u32) -> Self {
+        let at_once = at_once.clamp(1, self.burst.max(1));
+        Self { burst: self.burst / at_once, interval: self.interval.saturating_mul(at_once) }
+    }
+
     /// When the budget is whole again once one more is reserved; where there is no room, when it is as it stands.
     pub(crate) fn reserve(&self, due: Option<Timestamp>, now: Timestamp) -> BudgetState {
         let full = now.plus(self.span());
@@ -155,6 +162,21 @@ mod tests {
         let one_more = RATE.reserve(due, after(60));
         assert_eq!(one_more, BudgetState { had_room: true, due: after(240) });
         assert_eq!(RATE.wait(one_more.due, after(60)), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn several_at_once_are_as_many_one_after_the_other() {
+        let rate = Rate { burst: 10, ..RATE };
+        let (three, mut due) = (rate.several(3), None);
+        for reserved in 1..=3 {
+            let standing = three.reserve(due, NOW);
+            assert_eq!((standing.had_room, standing.due), (true, after(180 * reserved)));
+            assert_eq!(rate.remaining(standing.due, NOW), 10 - 3 * u32::try_from(reserved).unwrap());
+            due = Some(standing.due);
+        }
+        assert!(!three.reserve(due, NOW).had_room);
+        assert!(rate.reserve(due, NOW).had_room, "one is left");
+        assert!(rate.several(1000).reserve(None, NOW).had_room, "all of it, where that is less");
     }
 
     #[test]

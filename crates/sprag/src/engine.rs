@@ -93,6 +93,7 @@ mod password_change;
 mod passwords;
 mod refresh;
 mod replacement;
+mod returning;
 mod risk;
 mod service;
 mod sessions;
@@ -131,6 +132,7 @@ pub use crate::requester::Requester;
 use lives::LIVES_BYTES;
 use next_id::ObjectIds;
 use pair::{About, Told};
+use returning::Returning;
 use service::Service;
 
 /// Joins ratchet, store, keys and ways to authenticate into the actions a client asks for.
@@ -150,6 +152,7 @@ pub struct Engine {
     passwords: PasswordRules,
     whereabouts: Arc<dyn Whereabouts>,
     service: Service,
+    returning: Returning,
     object_ids: ObjectIds,
     /// Whoever sends letters waits for one to be written.
     letters_wait: Notify,

@@ -132,7 +132,7 @@ impl Gate {
         counted.collect()
     }
 
-    /// Reserves one of each budget, or none of them; `Err` says which has no room.
+    /// Reserves so many of each budget, or none of them; `Err` says which has no room.
     ///
     /// # Errors
     /// A [`Fault`] if the store cannot be asked: then nobody may go on.
@@ -140,14 +140,17 @@ impl Gate {
         &self,
         store: &(impl Budgets + ?Sized),
         keys: &KeyRing,
-        wanted: &[(Budget, Whose<'_>)],
+        (wanted, of_each): (&[(Budget, Whose<'_>)], u32),
         now: Timestamp,
     ) -> Result<Result<Reserved, Spent>, Fault> {
-        let wanted = wanted.iter().filter_map(|(budget, whose)| {
-            let rate = self.rate(*budget, *whose)?;
-            Some((*budget, key(keys, *budget, *whose, now), rate))
-        });
-        let wanted: Vec<_> = wanted.collect();
+        let rates: Vec<_> = wanted
+            .iter()
+            .filter_map(|(budget, whose)| Some((*budget, *whose, self.rate(*budget, *whose)?)))
+            .collect();
+        let reserves = |(budget, whose, rate): &(Budget, Whose<'_>, Rate)| {
+            (*budget, key(keys, *budget, *whose, now), rate.several(of_each))
+        };
+        let wanted: Vec<_> = rates.iter().map(reserves).collect();
         if wanted.is_empty() {
             return Ok(Ok(Reserved::default()));
         }
@@ -155,8 +158,8 @@ impl Gate {
             self.ask(store, wanted.iter().map(|(_, key, rate)| (*key, *rate)).collect(), now).await?;
         let is_reserved = has_room(&standings);
         let mut spent: Option<Spent> = None;
-        for ((budget, _, rate), standing) in wanted.iter().zip(standings) {
-            told::note(*budget, *rate, standing, now);
+        for (((budget, _, rate), standing), (.., of_one)) in wanted.iter().zip(standings).zip(&rates) {
+            told::note(*budget, *of_one, standing, now);
             let (reserved, refused) = &self.counts[*budget as usize];
             if is_reserved {
                 reserved.fetch_add(1, Ordering::Relaxed);
@@ -205,15 +208,15 @@ impl Gate {
         &self,
         store: &(impl Budgets + ?Sized),
         keys: &KeyRing,
-        wanted: &[(Budget, Whose<'_>)],
+        (wanted, of_each): (&[(Budget, Whose<'_>)], u32),
         solved: Option<Solved>,
         now: Timestamp,
     ) -> Result<Result<Reserved, Spent>, Fault> {
-        let reserved = self.reserve(store, keys, wanted, now).await?;
+        let reserved = self.reserve(store, keys, (wanted, of_each), now).await?;
         let (Err(_), Some(solved)) = (&reserved, solved) else { return Ok(reserved) };
         let others = wanted.iter().filter(|(budget, _)| !budget.is_by_network());
         let others = others.filter_map(|(budget, whose)| {
-            Some((*budget, key(keys, *budget, *whose, now), self.rate(*budget, *whose)?))
+            Some((*budget, key(keys, *budget, *whose, now), self.rate(*budget, *whose)?.several(of_each)))
         });
         let others: Vec<_> = others.collect();
         let mut asked: Vec<_> = others.iter().map(|(_, key, rate)| (*key, *rate)).collect();
@@ -392,20 +395,20 @@ mod tests {
         let keys = KeyRing::generate(Algorithm::Es256, &SeededRandom::new(7), NOW).unwrap();
         let store = Counting::default();
         let wanted = [(Budget::LoginAccount, Whose::Account(ANN))];
-        let reserved = gate.reserve(&store, &keys, &wanted, NOW).await.unwrap().unwrap();
+        let reserved = gate.reserve(&store, &keys, (&wanted, 1), NOW).await.unwrap().unwrap();
         for millis in 0..2_000 {
             let now = NOW.plus(Duration::from_millis(millis));
-            let spent = gate.reserve(&store, &keys, &wanted, now).await.unwrap().unwrap_err();
+            let spent = gate.reserve(&store, &keys, (&wanted, 1), now).await.unwrap().unwrap_err();
             assert_eq!(spent.wait, Duration::from_millis(60_000 - millis), "it is told as the store would");
         }
         assert_eq!(store.asked.load(Ordering::Relaxed), 3);
         assert_eq!(gate.observed()[Budget::LoginAccount as usize].refused, 2_000, "each is counted");
         let now = NOW.plus(Duration::from_secs(2));
         gate.give_back(&store, &reserved, |_| true, now).await;
-        assert!(gate.reserve(&store, &keys, &wanted, now).await.unwrap().is_ok(), "at once");
-        assert!(gate.reserve(&store, &keys, &wanted, now).await.unwrap().is_err());
+        assert!(gate.reserve(&store, &keys, (&wanted, 1), now).await.unwrap().is_ok(), "at once");
+        assert!(gate.reserve(&store, &keys, (&wanted, 1), now).await.unwrap().is_err());
         gate.make_whole(&store, &keys, wanted[0], now).await;
-        assert!(gate.reserve(&store, &keys, &wanted, now).await.unwrap().is_ok(), "at once");
+        assert!(gate.reserve(&store, &keys, (&wanted, 1), now).await.unwrap().is_ok(), "at once");
     }
 
     #[test]

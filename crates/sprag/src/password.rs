@@ -87,6 +87,12 @@ impl Password {
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
 
+    /// In how many forms it is looked at, and so how often it is hashed where none of them is right. It depends on nothing but
+    /// what was typed.
+    pub(crate) fn count_forms(&self) -> u32 {
+        u32::try_from(forms(self).len()).unwrap_or(u32::MAX)
+    }
+
     /// A password to be stored, of whoever's account. The engine also holds it against the account's names, what its profile asks
     /// for, and what is known from breaches.
     ///

@@ -221,7 +221,12 @@ impl Ledger {
         let path = directory.path().join("sprag.db");
         SqliteStore::migrate(&path).expect("migrate");
         let patience = Duration::from_secs(120);
-        let settings = Settings { deadline: patience, busy_timeout: patience, ..Settings::default() };
+        let settings = Settings {
+            deadline: patience,
+            busy_timeout: patience,
+            restamp_after: patience,
+            ..Settings::default()
+        };
         let store = SqliteStore::open(&path, settings).expect("open");
         write(&store).await;
         Self { store, path, _directory: directory }

@@ -52,7 +52,12 @@ mod sqlite {
             SqliteStore::migrate(&path).expect("migrate");
             // A machine that stops for a while is no broken promise.
             let patient = Duration::from_secs(120);
-            let settings = Settings { deadline: patient, busy_timeout: patient, ..Settings::default() };
+            let settings = Settings {
+                deadline: patient,
+                busy_timeout: patient,
+                restamp_after: patient,
+                ..Settings::default()
+            };
             let store = SqliteStore::open(&path, settings).expect("open");
             Self { store, directory }
         }
@@ -115,6 +120,7 @@ mod postgres {
                 batching,
                 deadline: patient,
                 pool_wait: patient,
+                restamp_after: patient,
                 connect_timeout: patient,
                 ..Settings::new(url.parse().expect("a URL"))
             };

@@ -34,8 +34,17 @@ impl Target {
     }
 
     pub(super) fn start(&self) -> Started {
+        self.start_with(&[])
+    }
+
+    /// Starts one with the limits that are usual.
+    pub(super) fn start_limited(&self) -> Started {
+        self.start_with(&["--rate-limits", "on"])
+    }
+
+    fn start_with(&self, flags: &[&str]) -> Started {
         let home = Home::new(&self.sprag);
-        Started { server: home.start(&[]), home }
+        Started { server: home.start(flags), home }
     }
 }
 

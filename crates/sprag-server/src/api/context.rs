@@ -13,7 +13,6 @@ use sprag::account::Account;
 use sprag::audit::Severity;
 use sprag::authn::Shown;
 use sprag::engine::{Caller, ClientPolicy, Confirmation, Requester, TokenPair};
-use sprag::error::refusals::PLACE_REFUSED;
 use sprag::hooks::Hooks;
 use sprag::proof_of_work::Solved;
 use sprag::security::Outcome;
@@ -26,6 +25,7 @@ use crate::edge::app::App;
 use crate::edge::connections::Asking;
 use crate::edge::cookie;
 use crate::edge::devices;
+use crate::edge::fences::{LOGIN, keep_out};
 use crate::edge::large_answers::Permit;
 use crate::edge::pages;
 use crate::edge::refusal::Problem;
@@ -40,7 +40,6 @@ use crate::profile::{Fact, Facts, Input, Inputs, Needs, Pair, Profile, Route, Tr
 const MAX_DEVICE_BYTES: usize = 200;
 
 /// What is asked for where a session is to be opened.
-const LOGIN: &str = "log-in";
 
 /// What an answer may have room for and not need, in bytes. Most have less than that beside their tokens.
 const MAX_SPARE_BYTES: usize = 192;
@@ -163,22 +162,8 @@ impl RouteContext {
             Pair::OfThisSession => ("refresh", &fences.refresh),
             Pair::OfNewSession | Pair::OfNewSessionIfTold { .. } => (LOGIN, &fences.login),
         };
-        if fences.is_empty() {
-            return Ok(());
-        }
-        let (places, address) = (&self.app.places, request::address(parts, &self.app.proxies));
-        let whence = places.whence(address);
-        if fences.iter().all(|fence| fence.lets_in(whence)) {
-            return Ok(());
-        }
-        if what == LOGIN {
-            self.app.engine.counts().login_refused(PLACE_REFUSED.name);
-        }
-        let from = places.turned.count(what, whence, self.app.engine.now());
-        let (note, address) = (format!("{what} from {from}"), address.map(|address| address.to_string()));
-        let outcome = Outcome::named("", Severity::Warning, address.as_deref(), None);
-        Outcome { note: Some(&note), ..outcome.refused(PLACE_REFUSED.name) }.tell_seldom();
-        Err(Problem::PlaceRefused)
+        let address = request::address(parts, &self.app.proxies);
+        if keep_out(&self.app, what, fences, address) { Err(Problem::PlaceRefused) } else { Ok(()) }
     }
 
     /// Whether whoever asks for its action shows no account by that, so that what is limited is limited by where they come from.

@@ -17,12 +17,14 @@ use hyper::{Method, StatusCode};
 use serde::Serialize;
 use sprag::engine::Requester;
 use sprag::news::News;
+use sprag::security::{self, Asked};
 use sprag::{Error, Refusal};
 
 use super::app::App;
 use super::refusal::Problem;
 use super::response::{self, plainly_refused, with_body};
-use super::{ambiguity, request};
+use super::trace_context::{self, TraceParent};
+use super::{ambiguity, request, span};
 use crate::profile::Profile;
 use crate::words::{Pieces, Words, told_at};
 
@@ -61,6 +63,19 @@ impl Page {
             Self::Delete => "delete",
         }
     }
+
+    /// What it is called beside the actions of profiles.
+    fn action(self) -> &'static str {
+        match self {
+            Self::Verify => "page_verify",
+            Self::Reset => "page_reset",
+            Self::Email => "page_email",
+            Self::Undo => "page_undo",
+            Self::Code => "page_code",
+            Self::NotMe => "page_not_me",
+            Self::Delete => "page_delete",
+        }
+    }
 }
 
 /// What every page needs.
@@ -68,6 +83,8 @@ struct Shared {
     app: Arc<App>,
     words: Arc<Words>,
     profiles: Vec<Profile>,
+    /// What stands where a log names the profile that was asked.
+    name: Arc<str>,
 }
 
 /// What a page's form sends, or the query of the address that it is looked at by.
@@ -134,8 +151,12 @@ pub(crate) fn routes(app: &Arc<App>, profiles: &[Profile]) -> Router {
     let Some(words) = &app.words else { return Router::new() };
     let is_taken =
         |path: &str| profiles.iter().flat_map(|profile| &profile.wire.routes).any(|route| route.path == path);
-    let shared = Shared { app: Arc::clone(app), words: Arc::clone(words), profiles: profiles.to_vec() };
-    let shared = Arc::new(shared);
+    let shared = Arc::new(Shared {
+        app: Arc::clone(app),
+        words: Arc::clone(words),
+        profiles: profiles.to_vec(),
+        name: Arc::from("pages"),
+    });
     let mut router = Router::new();
     for page in Page::ALL {
         let path = format!("{}/{}", app.pages_prefix, page.name());
@@ -157,7 +178,26 @@ fn answering(shared: &Arc<Shared>, page: Page) -> MethodRouter {
     ambiguity::refused_before(answer, ambiguity::say_plainly)
 }
 
+/// Answers one request, which has a name, a trace and a count as those of profiles have.
 async fn answered(shared: &Shared, page: Page, request: Request) -> Response {
+    let (headers, parent) = (request.headers(), TraceParent::of(request.headers()));
+    let asked = Asked {
+        client: Arc::clone(&shared.name),
+        request: shared.app.request_ids.of(headers),
+        trace: parent.map(|parent| parent.trace),
+        is_sampled: parent.is_some_and(|parent| parent.is_sampled),
+    };
+    let (id, span) =
+        (asked.request.clone(), span::of(page.action(), request.method().as_str(), &asked, parent));
+    let mut response =
+        security::asked_by(asked, span::within(&span, shown_or_done(shared, page, request))).await;
+    shared.app.metrics.answered(page.action(), response.status().as_u16(), None);
+    span::answered(&span, &response, None);
+    trace_context::tell(&id, &mut response);
+    response
+}
+
+async fn shown_or_done(shared: &Shared, page: Page, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let fields = match parts.method {
         Method::GET | Method::HEAD => request::query(&parts).map(Into::into),

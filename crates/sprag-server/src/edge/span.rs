@@ -6,7 +6,7 @@ use axum::response::Response;
 use sprag::ratchet::Row;
 use sprag::security::Asked;
 use tracing::field::Empty;
-use tracing::{Level, Span, debug_span};
+use tracing::{Instrument as _, Level, Span, debug_span};
 
 use super::trace_context::TraceParent;
 
@@ -33,6 +33,11 @@ pub(crate) fn of(action: &'static str, method: &str, asked: &Asked, parent: Opti
         go_on(&span, parent);
     }
     span
+}
+
+/// Carries something out within a span, where somebody listens.
+pub(crate) async fn within<T>(span: &Span, work: impl Future<Output = T>) -> T {
+    if span.is_disabled() { work.await } else { work.instrument(span.clone()).await }
 }
 
 /// Notes the row of the verdict table that decided.

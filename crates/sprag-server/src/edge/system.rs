@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::{from_fn, map_response};
+use axum::middleware::{Next, from_fn, map_response};
 use axum::response::Response;
 use axum::routing::MethodRouter;
 use hyper::header::{
@@ -23,7 +23,7 @@ use super::app::App;
 use super::mount::Mount;
 use super::refusal::Problem;
 use super::response::{self, IsShared, JSON, plainly_refused, with_body};
-use super::{accept, ambiguity, cors, pages};
+use super::{accept, ambiguity, cors, pages, trace_context};
 use crate::openapi;
 use crate::profile::Profile;
 
@@ -53,8 +53,17 @@ pub(crate) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str, mou
     let keys = cors::public(reading(move |_| std::future::ready(public_keys(&keys))));
     let router = router.route("/.well-known/jwks.json", keys.layer(from_fn(ambiguity::plainly_refused)));
     let docs = if mount.serves("/docs") { docs(profiles, public_url, mount) } else { Router::new() };
-    let router = router.merge(pages::routes(app, profiles));
-    router.merge(docs.layer(from_fn(ambiguity::plainly_refused)))
+    let router = router.merge(docs.layer(from_fn(ambiguity::plainly_refused)));
+    let of = Arc::clone(app);
+    let named = from_fn(move |request: Request, next: Next| {
+        let id = of.request_ids.of(request.headers());
+        async move {
+            let mut response = next.run(request).await;
+            trace_context::tell(&id, &mut response);
+            response
+        }
+    });
+    router.layer(named).merge(pages::routes(app, profiles))
 }
 
 fn docs(profiles: &[Profile], public_url: &str, mount: &Mount) -> Router {

@@ -49,6 +49,31 @@ async fn a_request_is_signed_and_says_who_it_is_for() {
 }
 
 #[tokio::test]
+async fn what_is_asked_for_a_request_names_it_and_goes_on_with_its_trace() {
+    let url = format!("http://{}/", answering("200 OK").await);
+    let outgoing = outgoing(&["127.0.0.0/8"]);
+    let asked = Asked {
+        client: Arc::from("sprag"),
+        request: security::RequestId::Given(Arc::from("one-of-ours")),
+        trace: Some(security::TraceId(0x0af7_6519)),
+        is_sampled: true,
+    };
+    let came = async |reply: Result<Reply, OutgoingError>| {
+        String::from_utf8_lossy(&reply.unwrap().body).to_lowercase()
+    };
+    let told = came(security::asked_by(asked, posted(&outgoing, &url)).await).await;
+    assert!(told.contains("x-request-id: one-of-ours\r\n"), "{told}");
+    let parent = told.lines().find_map(|line| line.strip_prefix("traceparent: ")).expect("a parent");
+    assert!(
+        parent.starts_with("00-0000000000000000000000000af76519-") && parent.ends_with("-01"),
+        "{parent}"
+    );
+    assert_eq!(parent.len(), 55, "{parent}");
+    let told = came(posted(&outgoing, &url).await).await;
+    assert!(!told.contains("x-request-id") && !told.contains("traceparent"), "{told}");
+}
+
+#[tokio::test]
 async fn nobody_is_reached_who_is_not_public_unless_their_network_is_named() {
     let port = answering("200 OK").await.port();
     let strict = outgoing(&[]);

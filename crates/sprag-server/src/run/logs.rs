@@ -169,7 +169,7 @@ mod tests {
     async fn a_line_that_is_written_for_a_request_names_it_and_its_trace() {
         let written = async |is_json, line: &str, trace| {
             let request = RequestId::Made(0x1f);
-            let asked = Asked { client: "sprag".into(), request, trace };
+            let asked = Asked { client: "sprag".into(), request, trace, is_sampled: false };
             let mut out = Vec::new();
             let write = async { Readable { out: &mut out, is_json }.write_all(line.as_bytes()).unwrap() };
             security::asked_by(asked, write).await;

@@ -1,10 +1,11 @@
 //! No secret leaves the memory of the server but in its answers: not in the log at its finest, not on the disk.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
 use serde_json::json;
+use sprag_testkit::present::{bytes, files_in};
 
 use crate::SPRAG;
 use crate::bad_disk::{BadDisk, Fault};
@@ -117,21 +118,17 @@ fn keys(home: &Home) -> Vec<(&'static str, Vec<u8>)> {
 
 pub(crate) fn find_nothing(home: &Home, secrets: &[(&'static str, Vec<u8>)]) {
     let ring = home.data().join("keys.json");
-    let files: Vec<_> = files(home.path()).into_iter().filter(|path| *path != ring).collect();
+    let files: Vec<_> = files_in(home.path()).into_iter().filter(|(path, _)| *path != ring).collect();
     assert!(files.len() >= 3, "the log, what was printed and the database are there: {files:?}");
-    for file in files.iter().filter(|path| !path.file_name().unwrap().to_string_lossy().starts_with("in-")) {
-        let bytes = fs::read(file).unwrap();
+    let is_given = |path: &Path| path.file_name().unwrap().to_string_lossy().starts_with("in-");
+    for (path, file) in files.iter().filter(|(path, _)| !is_given(path)) {
+        let bytes = bytes(file).unwrap();
         for (name, secret) in secrets {
             for form in forms(secret) {
-                assert!(!contains(&bytes, &form), "a {name} is in {}", file.display());
+                assert!(!contains(&bytes, &form), "a {name} is in {}", path.display());
             }
         }
     }
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 /// A secret as it is, in hexadecimal, as a list of numbers, and in base64 wherever in a text it may begin.

@@ -135,7 +135,11 @@ fn an_export_begins_ends_and_goes_on_by_a_cursor_in_a_file() {
         let export = || {
             let exported = folder.run(&["audit", "export", "--cursor-file", "cursor"]);
             assert_eq!(exported.code, 0, "{}", exported.err);
-            assert!(exported.err.contains("the next run goes on with --after"), "{}", exported.err);
+            assert!(
+                exported.err.contains("comes with the next run, which goes on with --after"),
+                "{}",
+                exported.err
+            );
             exported.out
         };
         let first = export();

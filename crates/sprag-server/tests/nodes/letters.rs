@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::scope;
 
 use serde_json::json;
@@ -51,7 +51,7 @@ fn ask(node: SocketAddr, path: &str, body: &serde_json::Value) -> u16 {
 }
 
 /// Sends 32 requests at once to the nodes in turn; says how each was answered.
-fn at_once(nodes: &[SocketAddr], path: &str, body: &serde_json::Value) -> Vec<u16> {
+pub(crate) fn at_once(nodes: &[SocketAddr], path: &str, body: &serde_json::Value) -> Vec<u16> {
     scope(|scope| {
         let uses: Vec<_> =
             (0..AT_ONCE).map(|number| scope.spawn(move || ask(nodes[number % NODES], path, body))).collect();
@@ -59,7 +59,7 @@ fn at_once(nodes: &[SocketAddr], path: &str, body: &serde_json::Value) -> Vec<u1
     })
 }
 
-fn count(statuses: &[u16], wanted: u16) -> usize {
+pub(crate) fn count(statuses: &[u16], wanted: u16) -> usize {
     statuses.iter().filter(|status| **status == wanted).count()
 }
 
@@ -101,16 +101,20 @@ fn an_address_is_changed_and_undone_once_and_a_letter_logs_in_once() {
 /// The token in a letter of a folder, which is taken away by that.
 fn takes_token(folder: &Path) -> Option<String> {
     let token = token_in(folder)?;
-    let letters = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    letters.for_each(|letter| fs::remove_file(letter).unwrap());
+    whole_letters(folder).for_each(|letter| fs::remove_file(letter).unwrap());
     Some(token)
 }
 
 /// The token in the only letter of a folder.
 fn token_in(folder: &Path) -> Option<String> {
-    let letters = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let letter = letters.into_iter().find(|path| path.extension().is_some_and(|end| end == "eml"))?;
+    let letter = whole_letters(folder).next()?;
     let text = fs::read_to_string(letter).unwrap().replace("=\r\n", "");
     let (_, rest) = text.split_once("spo_")?;
     Some(format!("spo_{}", &rest[..111]))
+}
+
+/// The letters of a folder, but for one that is being written and has another name when it is whole.
+fn whole_letters(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|path| path.extension().is_some_and(|end| end == "eml"))
 }

@@ -7,6 +7,7 @@ mod first_start;
 mod keys;
 mod kill;
 mod letters;
+mod limits;
 mod numbers;
 mod outages;
 mod passwords;

@@ -7,10 +7,11 @@ use data_encoding::{BASE64, HEXLOWER};
 use serde_json::{Value, json};
 use sprag::budget::{Budget, Rate};
 use sprag::limits::Rates;
+use sprag_server::profile::{Profile, builtin_names};
 
 use crate::call::{Answer, Call};
 use crate::people::{LOGIN, REGISTER};
-use crate::world::{Plan, World, ip, our_profile};
+use crate::world::{ORIGIN, Plan, World, ip, our_profile};
 
 const CHALLENGE: &str = "/api/v1/auth/challenge";
 
@@ -76,6 +77,37 @@ async fn whoever_is_out_of_a_networks_budget_buys_one_try_with_one_solution() {
     logs_in(&world, &password, Some(&altcha)).await.is(200);
     world.is_served_by_another_node();
     logs_in(&world, &password, Some(&altcha)).await.refused(429, "rate_limited");
+}
+
+/// Each has the route under a path of its own, and takes what it found where its own log-in is.
+#[tokio::test]
+async fn every_profile_hands_out_challenges_and_takes_their_solutions() {
+    for name in builtin_names() {
+        let mut profile = Profile::builtin(name).expect("it is shipped").expect("it is right");
+        let off = std::mem::take(&mut profile.wire.off);
+        profile.wire.routes.extend(off.into_iter().filter(|route| route.action.name() == "challenge"));
+        let path = |action: &str| {
+            let mut routes = profile.wire.routes.iter();
+            routes
+                .find(|route| route.action.name() == action)
+                .unwrap_or_else(|| panic!("{name}"))
+                .path
+                .clone()
+        };
+        let (challenge, login) = (path("challenge"), path("login"));
+        let world = World::planned(Plan { profiles: vec![profile.clone()], ..plan() });
+        let ann = world.ann().await;
+        let logs_in = async |altcha: Option<&str>| {
+            let body = json!({ "email": "ann@example.org", "password": ann.password, "altcha": altcha });
+            world
+                .sends(Call::post(&login).json(&body).from(ip("203.0.113.7")).header("origin", ORIGIN))
+                .await
+                .status
+        };
+        assert_eq!((logs_in(None).await, logs_in(None).await), (200, 429), "{name}");
+        let altcha = solve(&world.sends(Call::get(&challenge)).await.is(200).json());
+        assert_eq!((logs_in(Some(&altcha)).await, logs_in(Some(&altcha)).await), (200, 429), "{name}");
+    }
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ mod places;
 mod proxies;
 mod refresh_limits;
 mod registration;
+mod request_ids;
 mod restored;
 mod risk;
 mod sessions;

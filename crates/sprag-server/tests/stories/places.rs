@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use sprag::letter::LetterKind;
 use sprag_server::places::{Fence, Places};
 use sprag_testkit::mmdb::{Mmdb, city, country};
 
 use crate::call::Call;
 use crate::people::{Device, LOGIN, ME, REGISTER};
-use crate::world::{Plan, World, ip, our_profile};
+use crate::world::{ORIGIN, Plan, World, ip, our_profile};
 
 const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
 
@@ -140,6 +141,32 @@ async fn log_ins_and_refreshes_have_lists_of_their_own_where_somebody_wants_that
         world.winds(60);
         phone.refreshes().await.is(refresh);
     }
+}
+
+/// The server's own page logs in, too.
+#[tokio::test]
+async fn a_link_that_is_opened_where_nobody_may_log_in_is_refused_counted_and_good_elsewhere() {
+    let lines = "registration = \"admin\"\noffers = [\"send_code\", \"login_by_code\"]\nlogin_link = \"anywhere\"\n\
+                 geo.deny = [\"AU\"]";
+    let profiles = vec![our_profile(&[("registration = \"admin\"", lines)])];
+    let world = World::planned(Plan { profiles, places: places(), ..Plan::default() });
+    world.ann().await;
+    let asked = Call::post("/api/v1/auth/code").json(&json!({ "email": "ann@example.org" }));
+    world.sends(asked).await.is(202);
+    let token = world.token_by_mail(LetterKind::LogIn).await;
+    let opens = |address: &str| {
+        let call = Call::post("/code").form(&[("token", &token)]).header("origin", ORIGIN);
+        world.is_asked(call.from(ip(address)))
+    };
+    let refused = opens(SYDNEY).await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    assert!(refused.text().contains("from this place is not allowed"), "{}", refused.text());
+    assert!(refused.set_cookies().is_empty());
+    let counted = world.sends(Call::get("/metrics")).await.text();
+    let line =
+        counted.lines().find(|line| line.contains("place_refused")).expect("a refused log-in is counted");
+    assert!(line.ends_with(" 1"), "{line}");
+    assert_eq!(opens(BERLIN).await.status, 200, "the link is good as before");
 }
 
 #[tokio::test]

@@ -105,7 +105,10 @@ impl Home {
 
     /// Starts a server, on a port of its own unless one is named, and does not wait for it.
     pub fn begin(&self, flags: &[&str], environment: &[(&str, &str)]) -> Server {
-        let mut command = self.command(&["serve", "--rate-limits", "off"]);
+        let mut command = self.command(&["serve"]);
+        if !flags.contains(&"--rate-limits") {
+            command.args(["--rate-limits", "off"]);
+        }
         if !flags.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }

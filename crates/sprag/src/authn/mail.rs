@@ -37,7 +37,9 @@ impl Authn<'_> {
         let code = typed_code(code).ok_or(Refusal::LinkInvalid)?;
         let wanted = [(Budget::LoginPrefix, Whose::NetworkOf(requester))];
         let (store, keys) = (self.store.as_ref(), self.keys.load());
-        if let Err(spent) = self.gate.reserve_or_by_work(store, &keys, &wanted, shown.solved, now).await? {
+        if let Err(spent) =
+            self.gate.reserve_or_by_work(store, &keys, (&wanted, 1), shown.solved, now).await?
+        {
             return Err(spent.into());
         }
         let solver: Digest = one_time::hashed(&random::bytes::<32>(self.random));

@@ -136,7 +136,8 @@ impl Authn<'_> {
                 (At::Nobody(name), None)
             }
         };
-        let tried = self.reserve_try(came, at, (known, shown.solved), requester).await?;
+        let tried =
+            self.reserve_try((came, password.count_forms()), at, (known, shown.solved), requester).await?;
         let stored = credential.as_ref().and_then(|credential| credential.password_hash.clone());
         let place = Presence::default();
         let unless_looked_at = self.unless_looked_at(&tried, &place);
@@ -206,7 +207,8 @@ impl Authn<'_> {
         let account = session.account;
         let credential = self.store.credential_of(account).await?.ok_or(Refusal::AccountUnknown)?;
         let known = Some(Known::Session(session));
-        let tried = self.reserve_try(Instant::now(), At::Account(account), (known, None), requester).await?;
+        let came = (Instant::now(), password.count_forms());
+        let tried = self.reserve_try(came, At::Account(account), (known, None), requester).await?;
         let place = Presence::default();
         let unless_looked_at = self.unless_looked_at(&tried, &place);
         let compared = self.compare(credential, password, requester, &place).await;

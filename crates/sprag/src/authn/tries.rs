@@ -62,13 +62,14 @@ impl Try {
 }
 
 impl Authn<'_> {
-    /// Reserves a try that came then, before any work is done for it.
+    /// Reserves a try that came then, before any work is done for it: one for each form that the password is looked at in, as each
+    /// is hashed.
     ///
     /// # Errors
     /// [`Refusal::RateLimited`](crate::Refusal::RateLimited); a [`Fault`], and then nobody may try.
     pub(super) async fn reserve_try(
         &self,
-        came: Instant,
+        (came, forms): (Instant, u32),
         at: At<'_>,
         (known, solved): (Option<Known>, Option<Solved>),
         requester: &Requester,
@@ -79,7 +80,7 @@ impl Authn<'_> {
             if let At::Account(account) = at {
                 own.push((Budget::LoginKnown, Whose::Account(account)));
             }
-            if let Ok(reserved) = self.gate.reserve(self.store.as_ref(), &keys, &own, now).await? {
+            if let Ok(reserved) = self.gate.reserve(self.store.as_ref(), &keys, (&own, forms), now).await? {
                 return Ok(Try { reserved, known: Some(known.clone()) });
             }
         }
@@ -95,7 +96,7 @@ impl Authn<'_> {
             },
         };
         let wanted = [(Budget::LoginAccount, account), (Budget::LoginPrefix, Whose::NetworkOf(requester))];
-        match self.gate.reserve_or_by_work(self.store.as_ref(), &keys, &wanted, solved, now).await? {
+        match self.gate.reserve_or_by_work(self.store.as_ref(), &keys, (&wanted, forms), solved, now).await? {
             Ok(reserved) => Ok(Try { reserved, known }),
             Err(spent) => {
                 self.note_spent(at, spent, requester);

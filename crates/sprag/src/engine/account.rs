@@ -181,7 +181,7 @@ impl Accounts<'_> {
         let Self(engine) = self;
         let wanted = [(Budget::RegisterPrefix, Whose::NetworkOf(requester))];
         let (store, keys, now) = (engine.store.as_ref(), engine.keys.load(), engine.now());
-        match engine.gate.reserve_or_by_work(store, &keys, &wanted, solved, now).await? {
+        match engine.gate.reserve_or_by_work(store, &keys, (&wanted, 1), solved, now).await? {
             // Spent, whatever comes of it: asking whether a name is taken is worth as much as making an account.
             Ok(_spent) => Ok(()),
             Err(spent) => Err(spent.into()),

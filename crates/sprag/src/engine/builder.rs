@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use super::along::WrittenAlong;
 use super::next_id::ObjectIds;
+use super::returning::Returning;
 use super::service::Service;
 use super::{Engine, Issuer, Limits, PasswordRules};
 use crate::authn::Failures;
@@ -191,6 +192,7 @@ impl EngineBuilder {
             passwords: self.passwords,
             whereabouts: self.whereabouts,
             service: Service::default(),
+            returning: Returning::default(),
             object_ids: ObjectIds::default(),
             letters_wait: Notify::new(),
             webhooks_wait,

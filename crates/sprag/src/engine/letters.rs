@@ -307,7 +307,7 @@ impl Letters<'_> {
         };
         let wanted = [(Budget::MailAddress, whose), (Budget::MailPrefix, Whose::NetworkOf(requester))];
         let (store, keys, now) = (engine.store.as_ref(), engine.keys.load(), engine.now());
-        match engine.gate.reserve_or_by_work(store, &keys, &wanted, solved, now).await? {
+        match engine.gate.reserve_or_by_work(store, &keys, (&wanted, 1), solved, now).await? {
             Ok(_spent) => Ok(()),
             Err(spent) => Err(spent.into()),
         }

@@ -3,6 +3,7 @@
 use super::commits;
 use super::hooks::AskedClaims;
 use super::pair::{About, Told};
+use super::returning::Place;
 use super::{ClientPolicy, Engine, Requester, TokenPair, tried_too_often};
 use crate::account::Account;
 use crate::audit::{Event, EventKind, Severity};
@@ -13,7 +14,7 @@ use crate::ratchet::{
     judged_at,
 };
 use crate::security::{self, Outcome};
-use crate::session::{AccountId, EndCause, SessionKey};
+use crate::session::{AccountId, EndCause, Generation, SessionKey};
 use crate::store::{Ending, Rotated};
 use crate::token::{RefreshToken, hash_retry_id};
 
@@ -90,6 +91,7 @@ impl Engine {
             asked,
             presented: present(&token, request.retry_id, requester),
             token,
+            place: None,
         };
         match turn.rotate_optimistically().await {
             Ok(Some(pair)) => return self.came_to(Row::Current, Ok(pair), now),
@@ -97,6 +99,7 @@ impl Engine {
             Err(fault) => return self.came_to(Row::StoreFault, Err(fault.into()), now),
         }
         // In a box, as few refreshes come here, and all others would have room for it.
+        turn.place = Some(self.returning.join(&turn.presented));
         let (row, answer) = Box::pin(turn.judge_and_carry_out()).await;
         self.came_to(row, answer, now)
     }
@@ -140,6 +143,7 @@ impl Engine {
             asked: None,
             presented,
             token,
+            place: None,
         };
         for misses in 0..=MAX_MISSES {
             let found = self.store.find(judged.presented.key).await?;
@@ -199,6 +203,8 @@ struct RefreshInProgress<'a> {
     asked: AskedClaims,
     token: RefreshToken,
     presented: Presented,
+    /// Its place among those who bring one token at once.
+    place: Option<Place<'a>>,
 }
 
 impl RefreshInProgress<'_> {
@@ -252,8 +258,13 @@ impl RefreshInProgress<'_> {
 
     /// Does what the verdict says. `None` means that a write matched no row: judge again.
     async fn carry_out(&self, judgement: Judgement, found: &Found) -> Result<Option<TokenPair>, Error> {
-        let about = self.about();
         match judgement.verdict {
+            Verdict::Refuse(Denial::TooManyRetries)
+                if self.place.as_ref().is_some_and(Place::belongs_to_noted) =>
+            {
+                let session = session_in(found)?;
+                Ok(Some(self.returned(judgement.row, session.generation, Rotated::of(session))?))
+            }
             Verdict::Fault => Err(tried_too_often("refresh a session").into()),
             Verdict::Refuse(denial) => {
                 let refusal = Refusal::from(denial);
@@ -266,13 +277,14 @@ impl RefreshInProgress<'_> {
             Verdict::End(cause, denial) => self.end(cause, denial, judgement.notice).await,
             Verdict::Keep => Ok(Some(self.keep(found)?)),
             Verdict::Retry(retried) => {
-                let successor = self.token.at(retried.generation);
-                let Some(row) = self.note_return(retried, judgement.notice).await? else { return Ok(None) };
-                let told = match judgement.row {
-                    Row::SameRequest => Told::to_the_hour(self.client, row, self.now),
-                    _ => Told::fresh(self.client, row, self.now),
+                let generation = retried.generation;
+                let Some(rotated) = self.note_return(retried, judgement.notice).await? else {
+                    return Ok(None);
                 };
-                Ok(Some(self.engine.pair(self.client, about, &successor, None, told, self.now)?))
+                if let Some(place) = &self.place {
+                    place.is_noted();
+                }
+                Ok(Some(self.returned(judgement.row, generation, rotated)?))
             }
             Verdict::Contest(contest) => match self.note_return(contest, judgement.notice).await? {
                 Some(_) => Err(Refusal::from(Denial::Spent).into()),
@@ -287,9 +299,18 @@ impl RefreshInProgress<'_> {
                 };
                 self.tell_journalled(event.as_ref());
                 let told = Told::fresh(self.client, row, self.now);
-                Ok(Some(self.engine.pair(self.client, about, &successor, None, told, self.now)?))
+                Ok(Some(self.engine.pair(self.client, self.about(), &successor, None, told, self.now)?))
             }
         }
+    }
+
+    /// Rows 8 and 9: the successor that was handed out already, with a fresh access token.
+    fn returned(&self, row: Row, generation: Generation, rotated: Rotated) -> Result<TokenPair, Fault> {
+        let told = match row {
+            Row::SameRequest => Told::to_the_hour(self.client, rotated, self.now),
+            _ => Told::fresh(self.client, rotated, self.now),
+        };
+        self.engine.pair(self.client, self.about(), &self.token.at(generation), None, told, self.now)
     }
 
     fn about(&self) -> About<'_> {

@@ -19,6 +19,8 @@ pub struct Asked {
     pub request: RequestId,
     /// The trace that it is part of, where somebody before us began one.
     pub trace: Option<TraceId>,
+    /// Whether whoever began that keeps it.
+    pub is_sampled: bool,
 }
 
 /// What a request is called: by who sent it, or here. No secret, and nothing follows from it.

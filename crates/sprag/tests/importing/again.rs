@@ -118,7 +118,8 @@ async fn of_many_imports_at_once_one_brings_it_and_none_refuses() {
     let path = directory.path().join("sprag.db");
     SqliteStore::migrate(&path).expect("migrate");
     let patient = std::time::Duration::from_secs(120);
-    let settings = Settings { deadline: patient, busy_timeout: patient, ..Settings::default() };
+    let settings =
+        Settings { deadline: patient, busy_timeout: patient, restamp_after: patient, ..Settings::default() };
     let store = SqliteStore::open(&path, settings).expect("open");
     let moved = Move::begun_on(Arc::new(store), Retry::Refuse).await;
     let once = |outcomes: Vec<Imported>| {

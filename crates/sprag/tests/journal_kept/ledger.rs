@@ -37,7 +37,12 @@ impl Ledger {
         let path = directory.path().join("sprag.db");
         SqliteStore::migrate(&path).expect("migrate");
         let patience = Duration::from_secs(120);
-        let settings = Settings { deadline: patience, busy_timeout: patience, ..Settings::default() };
+        let settings = Settings {
+            deadline: patience,
+            busy_timeout: patience,
+            restamp_after: patience,
+            ..Settings::default()
+        };
         let sqlite = SqliteStore::open(&path, settings).expect("open");
         let database = Postgres::shared().fresh_database();
         let settings = postgres::Settings::new(database.url().parse().expect("an address"));

@@ -29,7 +29,12 @@ async fn the_report_is_what_a_naive_count_gives_on_sqlite() {
     SqliteStore::migrate(&path).unwrap();
     let open = || {
         let patient = Duration::from_secs(120);
-        let settings = Settings { deadline: patient, busy_timeout: patient, ..Settings::default() };
+        let settings = Settings {
+            deadline: patient,
+            busy_timeout: patient,
+            restamp_after: patient,
+            ..Settings::default()
+        };
         Arc::new(SqliteStore::open(&path, settings).unwrap())
     };
     tell(open(), open()).await;
@@ -44,6 +49,7 @@ async fn the_report_is_what_a_naive_count_gives_with_two_nodes_on_postgresql() {
     let settings = || Settings {
         deadline: patient,
         pool_wait: patient,
+        restamp_after: patient,
         connect_timeout: patient,
         ..Settings::new(database.url().parse().unwrap())
     };

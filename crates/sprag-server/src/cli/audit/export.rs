@@ -72,7 +72,8 @@ pub(super) async fn run(args: &Args, node: &Node) -> anyhow::Result<ExitCode> {
         keep(path, &cursor)?;
     }
     tell(format_args!(
-        "exported {}; the next run goes on with --after {cursor}",
+        "exported {}, up to the newest checkpoint; what is younger (a minute or so) comes with the next run, which goes on with \
+         --after {cursor}",
         counted(entries, "entry", "entries")
     ));
     Ok(ExitCode::SUCCESS)

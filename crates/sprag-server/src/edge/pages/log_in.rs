@@ -7,9 +7,11 @@ use hyper::header::SET_COOKIE;
 use hyper::http::request::Parts;
 use sprag::authn::Shown as DeviceShown;
 use sprag::engine::{LoginByMail, OpenRequest, Requester};
+use sprag::error::refusals::PLACE_REFUSED;
 use sprag::{Error, Refusal};
 
 use super::{Sent, Shared, Shown};
+use crate::edge::fences::{LOGIN, keep_out};
 use crate::edge::response::bodiless;
 use crate::edge::{cookie, devices, instance, request, transport};
 use crate::profile::{Profile, Transport};
@@ -36,9 +38,11 @@ pub(super) async fn log_in(
     if transport::require_own_site(spec, app, &parts.headers).is_err() {
         return Err(Refusal::LinkInvalid.into());
     }
-    let whence = app.places.whence(request::address(parts, &app.proxies));
-    if !profile.fences.login.iter().all(|fence| fence.lets_in(whence)) {
-        return Err(Refusal::LinkInvalid.into());
+    if keep_out(app, LOGIN, &profile.fences.login, request::address(parts, &app.proxies)) {
+        app.metrics.login_failed(PLACE_REFUSED.name);
+        let status = hyper::StatusCode::FORBIDDEN;
+        let shown = Shown { status, ..Shown::saying("page_place_refused", "") };
+        return Ok((shown, bodiless(status)));
     }
     let mut response = bodiless(hyper::StatusCode::OK);
     if let Some(name) = cookie::device_cookie(&profile.wire.refresh) {
