@@ -46,7 +46,7 @@ pub use action::{Action, Answer, IdOf, Needs, Pair, Whose};
 pub use error::ProfileError;
 pub use extends::resolved;
 pub use fact::{Fact, FactKind};
-pub use facts::{Facts, FieldFacts, RefusalFacts, SessionFacts};
+pub use facts::{Facts, FieldFacts, RefusalFacts, SessionFacts, WaitingFacts};
 pub use hooks::HookTargets;
 pub use import::{ImportColumn, ImportField, ImportKind, ImportShape, TableShape};
 pub(crate) use next_id::KINDS as ID_KINDS;

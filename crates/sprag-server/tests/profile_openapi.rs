@@ -193,11 +193,14 @@ fn every_code_that_a_call_may_answer_is_documented_with_its_status_and_an_exampl
 fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
     let is = |actions: &[&str]| actions.contains(&route.action.name());
     let takes = |input| route.takes.takes(input);
-    let looks = is(&["explain", "users", "user", "user_sessions", "user_events", "events", "report"]);
+    let looks = is(&["explain", "users", "user", "user_sessions", "user_events", "events", "report"])
+        || is(&["user_factors"]);
     let governs = is(&["create_user", "change_user", "delete_user", "set_password"])
-        || is(&["end_user_sessions", "end_any_session", "invite"]);
+        || is(&["end_user_sessions", "end_any_session", "invite", "reset_user_factors"]);
+    let of_factors = is(&["end_factor", "add_totp", "confirm_totp", "new_recovery_codes"]);
     let asks_for_access_token = is(&["logout_all", "me", "sessions", "end_session", "password"])
-        || is(&["send_verification", "change_email", "export_me", "delete_me"])
+        || is(&["send_verification", "change_email", "export_me", "delete_me", "factors"])
+        || of_factors
         || (looks || governs)
         || (is(&["register"]) && profile.client.registration == Registration::Admin);
     let by_mail = is(&["forgot_password", "reset_password", "verify_email", "send_code", "login_by_code"])
@@ -205,13 +208,16 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
     let reads_body = by_mail
         || is(&["login", "register", "refresh", "logout", "revoke", "password", "step_up"])
         || is(&["create_user", "change_user", "set_password", "invite", "delete_me"])
+        || is(&["login_factor", "confirm_totp", "add_totp"])
         || takes(Input::SessionId);
     let has_cookie = profile.wire.refresh.cookie.is_some();
     match code {
         // Chunks are read to their end whatever the call.
         "request_ambiguous" | "request_timeout" | "request_too_large" => true,
         "method_not_allowed" | "rate_limited" | "internal" | "unavailable" | "busy" => true,
-        "request_invalid" => !is(&["me", "sessions", "explain", "user", "challenge", "export_me"]),
+        "request_invalid" => {
+            !is(&["me", "sessions", "explain", "user", "challenge", "export_me", "factors", "user_factors"])
+        }
         "link_invalid" => is(&[
             "reset_password",
             "verify_email",
@@ -219,12 +225,17 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
             "confirm_email",
             "undo_email",
             "login_by_code",
+            "login_factor",
             "not_me",
             "keep_me",
         ]),
         "registration_closed" => is(&["register", "invite"]),
+        "second_factor_required" => is(&["login", "login_by_code", "step_up"]),
+        "code_wrong" => is(&["login_factor", "confirm_totp", "step_up"]),
+        "factor_unknown" => is(&["end_factor", "confirm_totp", "new_recovery_codes", "reset_user_factors"]),
+        "factors_full" => is(&["add_totp", "confirm_totp"]),
         "field_missing" => {
-            is(&["login", "register", "password", "create_user", "forgot_password", "send_code"])
+            is(&["login", "register", "password", "create_user", "forgot_password", "send_code", "step_up"])
                 || Input::ALL.iter().any(|i| route.takes.requires(*i))
         }
         "field_invalid" => Input::ALL.iter().any(|input| takes(*input)),
@@ -234,12 +245,13 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         "token_spent" | "too_many_retries" => is(&["refresh", "step_up"]),
         "session_ended" => asks_for_access_token || is(&["refresh", "step_up"]),
         "account_disabled" => {
-            asks_for_access_token || is(&["login", "login_by_code", "refresh", "logout", "step_up"])
+            asks_for_access_token
+                || is(&["login", "login_by_code", "login_factor", "refresh", "logout", "step_up"])
         }
         "account_unknown" => asks_for_access_token || is(&["step_up"]),
-        "credentials_invalid" => is(&["login"]),
+        "credentials_invalid" => is(&["login", "login_factor"]),
         "current_password_wrong" => is(&["password", "step_up", "change_email", "delete_me"]),
-        "step_up_required" => governs || is(&["change_email", "export_me", "delete_me"]),
+        "step_up_required" => governs || of_factors || is(&["change_email", "export_me", "delete_me"]),
         "forbidden" => looks || governs || (is(&["register"]) && asks_for_access_token),
         "origin_refused" => {
             let carries = is(&["login", "refresh", "logout", "logout_all", "revoke", "password", "step_up"]);
@@ -254,10 +266,12 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
             is(&["login", "register", "password", "step_up", "create_user", "set_password"])
                 || is(&["reset_password", "change_email", "delete_me"])
         }
-        "place_refused" => is(&["login", "login_by_code", "register", "refresh", "password", "step_up"]),
-        "risk_refused" => is(&["login", "login_by_code"]),
-        "email_unconfirmed" => is(&["login"]),
-        "login_refused" => is(&["login", "register"]),
+        "place_refused" => {
+            is(&["login", "login_by_code", "login_factor", "register", "refresh", "password", "step_up"])
+        }
+        "risk_refused" => is(&["login", "login_by_code", "login_factor"]),
+        "email_unconfirmed" => is(&["login", "login_factor"]),
+        "login_refused" => is(&["login", "login_factor", "register"]),
         "not_found" => is(&["challenge"]),
         _ => panic!("say here which calls answer {code:?}; see docs/adding/a-refusal.md"),
     }

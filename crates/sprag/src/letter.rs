@@ -35,6 +35,14 @@ pub enum LetterKind {
     EmailChanged,
     /// Has a link and a code by which somebody logs in.
     LogIn,
+    /// A second factor was added.
+    FactorAdded,
+    /// A second factor was removed, or all of them were.
+    FactorRemoved,
+    /// A recovery code stood in for a second factor.
+    RecoveryCodeUsed,
+    /// A recovery code stood in for a second factor, and three are left.
+    RecoveryCodesFew,
     /// Invites somebody to make an account.
     Invite,
     /// The account is to be erased; it has a link by which it is kept.
@@ -45,7 +53,7 @@ pub enum LetterKind {
 
 impl LetterKind {
     /// Every one of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::News,
@@ -56,6 +64,10 @@ impl LetterKind {
         Self::LogIn,
         Self::Invite,
         Self::AccountDeletion,
+        Self::FactorAdded,
+        Self::FactorRemoved,
+        Self::RecoveryCodeUsed,
+        Self::RecoveryCodesFew,
         Self::Test,
     ];
 
@@ -71,6 +83,10 @@ impl LetterKind {
             Self::ChangeEmailKnown => "change_email_known",
             Self::EmailChanged => "email_changed",
             Self::LogIn => "log_in",
+            Self::FactorAdded => "factor_added",
+            Self::FactorRemoved => "factor_removed",
+            Self::RecoveryCodeUsed => "recovery_code_used",
+            Self::RecoveryCodesFew => "recovery_codes_few",
             Self::Invite => "invite",
             Self::AccountDeletion => "account_deletion",
             Self::Test => "test",

@@ -27,6 +27,7 @@ pub mod counts;
 pub mod day;
 pub mod engine;
 pub mod error;
+pub mod factor;
 pub mod files;
 pub mod high_water;
 pub mod hooks;

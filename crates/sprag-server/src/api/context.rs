@@ -11,7 +11,7 @@ use hyper::http::request::Parts;
 use serde_json::{Map, Value};
 use sprag::account::Account;
 use sprag::audit::Severity;
-use sprag::authn::Shown;
+use sprag::authn::{DeviceText, Shown};
 use sprag::engine::{Caller, ClientPolicy, Confirmation, Requester, TokenPair};
 use sprag::error::refusals::PLACE_REFUSED;
 use sprag::hooks::Hooks;
@@ -231,13 +231,13 @@ impl RouteContext {
     /// token is looked at by the action itself.
     pub(crate) async fn let_in(&self, parts: &Parts) -> Result<Option<Caller>, Problem> {
         let caller = self.let_in_at_all(parts).await?;
-        let is_fresh = |caller: &Caller| caller.is_fresh(self.app.engine.now(), self.app.fresh_for);
-        match &caller {
-            Some(caller) if self.route.action.wants_fresh() && !is_fresh(caller) => {
-                Err(Refusal::StepUpRequired.into())
-            }
-            _ => Ok(caller),
+        if let Some(caller) = &caller
+            && self.route.action.wants_fresh()
+            && !Box::pin(self.app.engine.factors().is_fresh(caller, self.app.fresh_for)).await?
+        {
+            return Err(Refusal::StepUpRequired.into());
         }
+        Ok(caller)
     }
 
     /// What looks an access token up is in boxes: a refresh has none, and would have room for all of it.
@@ -387,6 +387,7 @@ impl RouteContext {
             session_id: Some(pair.session),
             account_id: Some(pair.account),
             account,
+            device_token: pair.remembered.as_ref().filter(|_| in_body).map(DeviceText::as_str),
             ..Facts::default()
         };
         let mut response = self.shaped(&facts);

@@ -29,7 +29,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
             let shown = accounts.expect_owner(&caller, current, &requester).await;
             shown.map_err(|error| context.naming(Input::CurrentPassword, error))?;
         }
-        None if caller.is_fresh(app.engine.now(), app.fresh_for) => {}
+        None if Box::pin(app.engine.factors().is_fresh(&caller, app.fresh_for)).await? => {}
         None => return Err(Refusal::StepUpRequired.into()),
     }
     let at = accounts.plan_erasure(&caller, app.deletion_grace, &requester).await?;

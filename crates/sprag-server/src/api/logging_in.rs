@@ -2,13 +2,14 @@
 
 use axum::http::request::Parts;
 use axum::response::Response;
-use sprag::authn::{Authenticated, Shown};
-use sprag::engine::{OpenRequest, Requester};
+use sprag::authn::{Authenticated, DeviceText, Shown};
+use sprag::engine::{FactorRequest, LoggedIn, OpenRequest, Requester, TokenPair};
 
 use super::context::{RouteContext, device};
 use crate::edge::refusal::Problem;
+use crate::edge::remembered;
 use crate::edge::transport::{By, Carried};
-use crate::profile::Inputs;
+use crate::profile::{Input, Inputs};
 
 /// A log-in that has begun.
 pub(super) struct LoggingIn<'c> {
@@ -17,6 +18,8 @@ pub(super) struct LoggingIn<'c> {
     by: By,
     mark: Option<String>,
     carried: Option<Carried>,
+    remembered: Vec<DeviceText>,
+    remembers_factor: bool,
     pub(super) requester: Requester,
     pub(super) shown: Shown,
 }
@@ -39,26 +42,59 @@ impl<'c> LoggingIn<'c> {
         let carried =
             if by == By::Cookie { context.cookie_token(parts).await.unwrap_or_default() } else { None };
         let shown = context.shown(parts, inputs).await?;
-        Ok(Self { context, device, by, mark, carried, requester, shown })
+        let cookie = context.served.profile.wire.refresh.cookie.as_ref();
+        let remembered = remembered::shown(cookie, &parts.headers, inputs.get(Input::DeviceToken));
+        let remembers_factor = inputs.flag(Input::RememberDevice).unwrap_or_default();
+        Ok(Self { context, device, by, mark, carried, remembered, remembers_factor, requester, shown })
     }
 
-    /// Opens the session of whoever it is.
+    /// Opens the session of whoever it is, or says that a second factor is to be shown first.
     ///
     /// # Errors
-    /// The account or its device is refused; a fault.
+    /// The account or its device is refused; the log-in waits for a second factor; a fault.
     pub(super) async fn open(self, parts: &Parts, somebody: Authenticated) -> Result<Response, Problem> {
-        let Self { context, device, by, mark, carried, requester, shown } = self;
-        let request = OpenRequest {
-            device: device.as_deref(),
-            superseded: carried.as_ref().map(|carried| carried.text.as_str()),
-            remembers_device: context.app.knows_devices,
-        };
+        let Self { context, requester, .. } = &self;
         let client = &context.served.client;
-        let pair = context.app.engine.open_session(client, somebody, request, &requester).await?;
+        match context.app.engine.log_in(client, somebody, self.request(), requester).await? {
+            LoggedIn::Opened(pair) => self.hand_out(parts, &pair).await,
+            LoggedIn::Waits(waits) => Err(Problem::Waits(Box::new(waits))),
+        }
+    }
+
+    /// Opens the session of a log-in that waited for its second factor.
+    ///
+    /// # Errors
+    /// The token or the code is refused, the account or its device; a fault.
+    pub(super) async fn go_on(self, parts: &Parts, (token, code): (&str, &str)) -> Result<Response, Problem> {
+        let Self { context, requester, shown, .. } = &self;
+        let request = FactorRequest { token, code, open: self.request() };
+        let client = &context.served.client;
+        let pair = context.app.engine.log_in_with_factor(client, request, shown, requester).await?;
+        self.hand_out(parts, &pair).await
+    }
+
+    fn request(&self) -> OpenRequest<'_> {
+        OpenRequest {
+            device: self.device.as_deref(),
+            superseded: self.carried.as_ref().map(|carried| carried.text.as_str()),
+            remembers_device: self.context.app.knows_devices,
+            remembered: &self.remembered,
+            remembers_factor: self.remembers_factor,
+        }
+    }
+
+    /// Hands the device what it is to keep.
+    async fn hand_out(&self, parts: &Parts, pair: &TokenPair) -> Result<Response, Problem> {
+        let Self { context, by, mark, shown, .. } = self;
         let account = context.account_if_told(pair.account).await?;
-        let mut response = context.token_pair(&pair, by, account.as_ref());
-        context.mark_device(by, mark.as_deref(), &mut response);
-        context.has_device_keep(parts, &shown, &pair, &mut response);
+        let mut response = context.token_pair(pair, *by, account.as_ref());
+        context.mark_device(*by, mark.as_deref(), &mut response);
+        context.has_device_keep(parts, shown, pair, &mut response);
+        let cookie = context.served.profile.wire.refresh.cookie.as_ref();
+        if let (By::Cookie, Some(cookie), Some(own)) = (*by, cookie, &pair.remembered) {
+            let others = remembered::shown(Some(cookie), &parts.headers, None);
+            remembered::set(cookie, own, &others, &mut response);
+        }
         Ok(response)
     }
 }

@@ -115,6 +115,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         device: device.as_deref(),
         superseded: None,
         remembers_device: context.app.knows_devices,
+        ..OpenRequest::default()
     };
     let pair = engine.open_session(&context.served.client, somebody, request, &requester).await?;
     let mut response = context.token_pair(&pair, by, Some(&account));

@@ -37,7 +37,13 @@ impl Links {
             LetterKind::EmailChanged => "undo",
             LetterKind::LogIn => "code",
             LetterKind::News => "not-me",
-            LetterKind::SignUpKnown | LetterKind::ChangeEmailKnown | LetterKind::Test => return None,
+            LetterKind::SignUpKnown
+            | LetterKind::ChangeEmailKnown
+            | LetterKind::FactorAdded
+            | LetterKind::FactorRemoved
+            | LetterKind::RecoveryCodeUsed
+            | LetterKind::RecoveryCodesFew
+            | LetterKind::Test => return None,
         };
         if let Some((_, address)) = self.of_app.iter().find(|(of, _)| *of == page) {
             return Some(filled(address, token));

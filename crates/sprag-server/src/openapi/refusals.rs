@@ -4,13 +4,19 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use sprag::Refusal;
-use sprag::error::refusals::{FIELD_INVALID, FIELD_MISSING, RATE_LIMITED, SESSION_ENDED, UNAVAILABLE};
+use sprag::error::refusals::{
+    FIELD_INVALID, FIELD_MISSING, RATE_LIMITED, SECOND_FACTOR_REQUIRED, SESSION_ENDED, UNAVAILABLE,
+};
 use sprag::session::EndCause;
 
 use super::names::refusal_schema;
 use super::security::{needs_bearer, takes_bearer_instead, takes_cookie};
 use super::{example, schema};
-use crate::profile::{CODES, FieldAtFault, Pair, Profile, RefusalShape, Route, Whose};
+use crate::profile::{CODES, FieldAtFault, Pair, Profile, RefusalShape, Route, WaitingFacts, Whose};
+
+/// A log-in that waits for its second factor.
+const WAITS: WaitingFacts<'static> =
+    WaitingFacts { token: "spo_ARQBAZHC6…", factors: &["totp", "recovery_code"], expires_in: 300 };
 
 /// The codes of fields at fault; a list of them may have both.
 const FIELD_CODES: [&str; 2] = [FIELD_MISSING.name, FIELD_INVALID.name];
@@ -192,6 +198,8 @@ fn example(shape: &RefusalShape, code: &str, Case { field, sentence }: Case<'_>)
     };
     let mut out = Vec::new();
     let field = field.map(|name| FieldAtFault { name, code, message: &message });
-    shape.write(code, &message, cause.map(EndCause::name), field.as_slice(), &mut out);
+    let waits = (code == SECOND_FACTOR_REQUIRED.name).then_some(WAITS);
+    let said = (code, message.as_str(), cause.map(EndCause::name));
+    shape.write_waiting(said, field.as_slice(), waits, &mut out);
     serde_json::from_slice(&out).unwrap_or_default()
 }

@@ -123,6 +123,8 @@ pub enum IdOf {
     Session,
     /// An account.
     Account,
+    /// A second factor.
+    Factor,
 }
 
 /// Whether an answer carries a token pair.

@@ -177,6 +177,7 @@ impl Node {
             .hasher(hasher)
             .limits(limits)
             .rates(config.limits.rates.clone())
+            .remembers_devices_for(config.factors.remember_for)
             .sends_letters(words.is_some())
             .webhooks(config.webhooks.told.iter().map(Webhook::endpoint).collect());
         let length = profiles.iter().map(|profile| profile.client.password).reduce(PasswordLength::longest);
@@ -264,7 +265,8 @@ impl Node {
         let app = app.handing_out_challenges(self.config.proof_of_work);
         let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
         let app = app.knowing(Arc::clone(&self.places));
-        let app = app.saying(self.words.clone()).pages_below(&self.config.pages.prefix);
+        let app = app.saying(self.words.clone()).called(&self.config.mail.service);
+        let app = app.pages_below(&self.config.pages.prefix);
         let app = app.reserving(self.name_lists.clone());
         let app = self.profiles.iter().fold(app, |app, profile| match &self.outgoing {
             Some(outgoing) if profile.hooks.are_any() => {

@@ -9,7 +9,7 @@ use crate::{complain, read, root};
 
 /// How many crates `cargo run` compiles on Linux, our own among them. A change that needs more raises it, and says in its
 /// commit what for; one that needs fewer lowers it.
-const CRATES: usize = 273;
+const CRATES: usize = 278;
 
 /// Crates that others want in two versions. All that one of ours wants, it wants as the others do.
 const IN_TWO_VERSIONS: [&str; 6] = ["base64", "const-oid", "fallible-iterator", "hashbrown", "syn", "winnow"];

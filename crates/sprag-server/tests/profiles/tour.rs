@@ -246,11 +246,17 @@ pub(crate) fn fields(route: &Route, client: &LoggedIn) -> Map<String, Value> {
             Input::ExpiresIn => "3600",
             Input::Token => client.token.as_str(),
             // The link is enough.
-            Input::LoginId | Input::Code => continue,
+            Input::LoginId => continue,
+            Input::Code if route.action.name() == "login_by_code" => continue,
             Input::Everywhere => "true",
             // For that one must have shown a second factor.
             Input::ClosesUndo => "false",
             Input::Altcha => "no solution, and none is needed",
+            Input::MfaToken => "spo_none",
+            Input::Code => "123456",
+            Input::RememberDevice => "false",
+            Input::DeviceToken => "spm_none",
+            Input::Label => "her phone",
         };
         seen.push(field.input);
         fields.insert(field.name.clone(), value.into());

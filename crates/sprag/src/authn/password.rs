@@ -9,7 +9,7 @@ use tokio::join;
 use tokio::time::timeout;
 
 use super::devices::{Known, Shown};
-use super::failures::{DISABLED, Told};
+use super::failures::{DISABLED, SECOND_FACTOR, Told};
 use super::mail::WRONG_CODE;
 use super::tries::At;
 use super::{Authenticated, Authn, Proof};
@@ -316,6 +316,7 @@ fn refusal_of(why: &'static str) -> Refusal {
         UNKNOWN_OR_WRONG | ANOTHER_MEANWHILE | UNCONFIRMED => Refusal::CredentialsInvalid,
         DISABLED => Refusal::AccountDisabled,
         WRONG_CODE => Refusal::LinkInvalid,
+        SECOND_FACTOR => Refusal::CodeWrong,
         _ => Refusal::CurrentPasswordWrong,
     }
 }

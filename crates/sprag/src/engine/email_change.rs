@@ -195,6 +195,7 @@ impl Letters<'_> {
             );
             let mut steps = self.undoing(&usable, now);
             steps.extend(planned.into_steps());
+            steps.extend(engine.factors().undoing(account.id, usable.token.made_at).await?);
             steps.extend([
                 Step::ConfirmEmail { address: undo.from.clone(), at: now },
                 Step::put_password(Was::Any, hash.clone(), now),

@@ -1,12 +1,20 @@
 //! What a session begins with.
 
-use super::{ClientPolicy, Engine, Requester};
+use super::hooks::AskedClaims;
+use super::pair::{About, Told};
+use super::{ClientPolicy, Confirmation, Engine, Requester, TokenPair, commits, tried_too_often};
+use crate::account::Account;
+use crate::audit::Event;
+use crate::authn::{self, Authenticated, DeviceText, remembered};
 use crate::clock::Timestamp;
 use crate::counts::Counts;
-use crate::error::Fault;
+use crate::error::{Error, Fault, Refusal};
+use crate::factor::Held;
 use crate::place::Country;
-use crate::ratchet::{SessionState, access};
-use crate::session::{AccountId, Epoch, Session, SessionDetail, SessionId, SessionKey};
+use crate::ratchet::{MAX_MISSES, SessionState, access};
+use crate::risk::{Decision, Risk};
+use crate::session::{AccountId, EndCause, Epoch, Session, SessionDetail, SessionId, SessionKey};
+use crate::store::{Committed, CredentialId, Ending, Room, Rotated, Step, Was};
 use crate::token::RefreshToken;
 
 /// What a client asks of a new session.
@@ -19,9 +27,198 @@ pub struct OpenRequest<'a> {
     /// Whether the account shall know the device from now on, by what the pair's [`device`](super::TokenPair::device) says; the
     /// client is to keep that and show it at its next log-in.
     pub remembers_device: bool,
+    /// What the device was given when a second factor was shown on it, so that it is not asked for one for a while; there may be
+    /// what others were given who use it.
+    pub remembered: &'a [DeviceText],
+    /// Whether the device shall not be asked for a second factor for a while, by what the pair's
+    /// [`remembered`](super::TokenPair::remembered) says. It comes to nothing where none is shown now.
+    pub remembers_factor: bool,
+}
+
+/// What opening a session came to.
+pub(super) enum Opened {
+    /// There is one.
+    Session(Box<TokenPair>),
+    /// The account has second factors, and none was shown.
+    Waits(Box<Authenticated>, Held),
+    /// What was shown besides was spent in the meantime.
+    Spent,
+}
+
+/// What hooks said of a log-in.
+#[derive(Default)]
+struct Asked {
+    is_done: bool,
+    claims: AskedClaims,
+}
+
+/// What somebody showed besides a password, and what it takes to go on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Spending {
+    pub(super) steps: Vec<Step>,
+    pub(super) events: Vec<Event>,
 }
 
 impl Engine {
+    /// Opens a session, where whoever asks has shown as much as the account wants: a second factor, where it has one. What they
+    /// showed of that is spent in the commit that opens the session.
+    pub(super) async fn open(
+        &self,
+        client: &ClientPolicy,
+        mut somebody: Authenticated,
+        spending: Option<Spending>,
+        request: OpenRequest<'_>,
+        requester: &Requester,
+    ) -> Result<Opened, Error> {
+        let now = self.now();
+        let account_id = somebody.account().id;
+        let risk = self.before_opening(client, &somebody, request, requester, now).await?;
+        let key = self.key_of_new_session(account_id, now);
+        let mut asked = Asked::default();
+        let token = RefreshToken::first(client.profile, key, self.random.as_ref());
+        let room =
+            self.room_for(client, somebody.account(), request, requester.ending(EndCause::Replaced, now));
+        let room = room.await?;
+        for _ in 0..=MAX_MISSES {
+            let held = self.authn().held(account_id).await?;
+            let has_shown = somebody.methods().has_factor();
+            let is_risky = risk.as_ref().is_some_and(|risk| risk.decision >= Decision::SecondFactor);
+            let remembered = self.remember_for.filter(|_| !is_risky && !has_shown);
+            let remembered = remembered.and_then(|_| remembered::shown(&held, request.remembered, now));
+            match (has_shown || remembered.is_some(), held.has_factor(), is_risky) {
+                (false, true, _) => return Ok(Opened::Waits(Box::new(somebody), held)),
+                // There is nothing more that could be asked of them.
+                (false, false, true) => {
+                    return Err(self.refuse_risky(&somebody, &risk, requester, now).await?);
+                }
+                _ => {}
+            }
+            self.ask_once(&mut asked, client, &somebody, (request, requester), key.session).await?;
+            let session = Session {
+                authenticated_at: somebody.at(),
+                methods: somebody.methods(),
+                ..new_session(client, &token, somebody.epoch(), requester, now)
+            };
+            let told = Told::fresh(client, Rotated::of(&session), now);
+            let (device, remembers) = self.remembered(&somebody, request, now);
+            let is_new_device = request.remembers_device && somebody.known().is_none();
+            let Spending { steps, events } = spending.clone().unwrap_or_default();
+            let (news, told_along) =
+                self.along_with_login(somebody.account(), risk.as_ref(), requester, key, now);
+            let once = somebody.spends().len();
+            let spends = somebody.spends().iter().cloned();
+            let first: Vec<Step> =
+                spends.chain(if has_shown { steps } else { vec![still_holds(remembered, now)] }).collect();
+            let for_a_while = self.remember_for.filter(|_| has_shown && request.remembers_factor);
+            let (own, put) = for_a_while
+                .map(|span| remembered::remember(self.random.as_ref(), now.plus(span), now))
+                .unzip();
+            let spent_by = first.len();
+            let opening = commits::Opening {
+                news,
+                remembers: first.into_iter().chain(remembers).chain(put.into_iter().flatten()).collect(),
+                events: told_along.into_iter().chain(events).collect(),
+                detail: detail(requester, request.device),
+                session,
+                room: Some(room.clone()),
+            };
+            let count = self.counting_login(is_new_device, requester);
+            match self.store.commit_telling(opening.commit(), count).await? {
+                Committed::Done { .. } => {
+                    let about = About::of(somebody.account(), &asked.claims);
+                    let pair = self.pair(client, about, &token, None, told, now)?;
+                    return Ok(Opened::Session(Box::new(TokenPair { device, remembered: own, ..pair })));
+                }
+                // Somebody else came first with a link or a code by mail.
+                Committed::Missed { step } if step < once => return Err(Refusal::LinkInvalid.into()),
+                Committed::Missed { step } if step < spent_by && spending.is_some() => {
+                    return Ok(Opened::Spent);
+                }
+                // A second factor was added a moment ago, or the device is remembered no more.
+                Committed::Missed { step } if step < spent_by => {}
+                Committed::AccountMoved if spending.is_some() => return Ok(Opened::Spent),
+                Committed::AccountMoved => somebody = self.authn().look_again(somebody, requester).await?,
+                Committed::Missed { .. } => {
+                    let what = "there is a session of this id already";
+                    return Err(Fault::internal("open a session", what).into());
+                }
+            }
+        }
+        Err(tried_too_often("open a session").into())
+    }
+
+    /// What is looked at before anything is opened, whatever else is to be shown: whether the address is confirmed, and how
+    /// unlike those before it the log-in is.
+    async fn before_opening(
+        &self,
+        client: &ClientPolicy,
+        somebody: &Authenticated,
+        request: OpenRequest<'_>,
+        requester: &Requester,
+        now: Timestamp,
+    ) -> Result<Option<Risk>, Error> {
+        let account = somebody.account();
+        if account.is_unconfirmed() && client.confirmation == Confirmation::Required {
+            return Err(Refusal::EmailUnconfirmed.into());
+        }
+        // Whoever has just made the account has no log-in before this one.
+        let is_signing_up = somebody.at() == account.created_at;
+        if is_signing_up { Ok(None) } else { self.weigh(somebody, request, requester, now).await }
+    }
+
+    /// Asks the hooks, once for a log-in, and only where nothing more is to be shown: one that waits for its second factor asks
+    /// when that was shown.
+    async fn ask_once(
+        &self,
+        asked: &mut Asked,
+        client: &ClientPolicy,
+        somebody: &Authenticated,
+        (request, requester): (OpenRequest<'_>, &Requester),
+        session: SessionId,
+    ) -> Result<(), Error> {
+        if std::mem::replace(&mut asked.is_done, true) {
+            return Ok(());
+        }
+        if let Some(hook) = &client.hooks.before_login {
+            Box::pin(self.ask_before_login(hook.as_ref(), somebody, request, requester)).await?;
+        }
+        if client.hooks.claims.is_some() {
+            asked.claims = Box::pin(self.claims_asked(client, somebody.account(), Some(session))).await?;
+        }
+        Ok(())
+    }
+
+    /// What gives way to a new session.
+    async fn room_for(
+        &self,
+        client: &ClientPolicy,
+        account: &Account,
+        request: OpenRequest<'_>,
+        ending: Ending,
+    ) -> Result<Room, Fault> {
+        Ok(Room {
+            replaces: self.session_to_replace(client, account.id, request.superseded).await?,
+            most: self.limits.sessions_per_account,
+            // It may have come with more, and nobody is logged out by moving.
+            spares_the_rest: account.particulars.external.is_some(),
+            ending,
+        })
+    }
+
+    /// What the device is given that the account is to know from now on, and what remembers it.
+    fn remembered(
+        &self,
+        somebody: &Authenticated,
+        request: OpenRequest<'_>,
+        now: Timestamp,
+    ) -> (Option<DeviceText>, Vec<Step>) {
+        if !request.remembers_device {
+            return (None, Vec::new());
+        }
+        let (account, keys) = (somebody.account().id, self.keys.load());
+        authn::remember(account, somebody.known(), &keys, self.random.as_ref(), now)
+    }
+
     /// The live session whose newest refresh token a client shows at a log-in: the account knows the device that it is on. The
     /// one before it will do, for the answer with the newest may have been lost; an older one may be a thief's.
     ///
@@ -82,6 +279,15 @@ impl Engine {
             }
         }
     }
+}
+
+/// Applies where what nobody was asked for need not be asked for still, when the session opens: the device is remembered as it
+/// was, or the account has no second factor.
+fn still_holds(remembered: Option<(CredentialId, &[u8])>, at: Timestamp) -> Step {
+    remembered.map_or(Step::ExpectNoFactor, |(id, row)| {
+        let (was, to) = (Was::This(row.to_vec()), row.to_vec());
+        Step::PutCredential { id, was, to, at }
+    })
 }
 
 pub(super) fn new_session(

@@ -5,7 +5,6 @@ use std::fmt;
 use super::commits::PasswordChange;
 use super::opening::{detail, new_session};
 use super::pair::{About, Told};
-use super::passwords::own_names;
 use super::replacement::Asked;
 use super::{Accounts, Caller, ClientPolicy, Engine, Requester, TokenPair, tried_too_often};
 use crate::audit::EventKind;
@@ -103,7 +102,7 @@ impl Engine {
         let current = Password::typed(request.current)?;
         let why = "the current password, asked for to change it, was wrong";
         let owner = self.owner(caller.key, current, why, requester).await?;
-        let new = self.chosen(new, &own_names(owner.account())).await?;
+        let new = self.chosen_for(new, owner.account()).await?;
         let asked = self.claims_asked(client, owner.account(), Some(caller.key.session)).await?;
         let hash = self.hasher.hash_from(requester.prefix(), new, self.random.as_ref()).await?;
         let own = self.token_of(client, caller.key, request.refresh_token).await?;

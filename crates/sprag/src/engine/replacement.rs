@@ -4,7 +4,7 @@
 use super::pair::{About, Told};
 use super::refresh::present;
 use super::{ClientPolicy, Engine, Requester, TokenPair};
-use crate::authn::Authenticated;
+use crate::authn::{Authenticated, Code};
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
 use crate::password::Password;
@@ -116,6 +116,37 @@ impl Engine {
         let now = self.now();
         let told = Told::fresh(client, Rotated::of(&session), now);
         Ok(Some(self.pair(client, About::of(owner.account(), &asked), &successor, None, told, now)?))
+    }
+
+    /// The pair of the session that has taken the place of the one that asked, by this very request with the code of an app, if it
+    /// has. The code is used by then, and so is looked for among those that are.
+    pub(super) async fn answer_again_by_code(
+        &self,
+        client: &ClientPolicy,
+        asked: Asked<'_>,
+        code: &str,
+        requester: &Requester,
+    ) -> Result<Option<TokenPair>, Error> {
+        let at = self.now();
+        let Some(token) = self.token_of(client, asked.key, Some(asked.text)).await? else { return Ok(None) };
+        let found = self.replaced_by(client, &token, asked, at, requester).await?;
+        let Some((successor, session)) = found else { return Ok(None) };
+        let (authn, account) = (self.authn(), asked.key.account);
+        let reserved = authn.reserve_code(account, requester).await?;
+        let held = authn.held(account).await?;
+        let Code::UsedBefore = authn.factor_code(account, &held, code)? else {
+            authn.note_wrong_code(account, requester).await?;
+            return Ok(None);
+        };
+        authn.give_code_back(&reserved).await;
+        let owner = self.accounts().get(account).await?;
+        if owner.epoch != session.epoch {
+            return Ok(None);
+        }
+        let asked = self.claims_asked(client, &owner, Some(session.key.session)).await?;
+        let now = self.now();
+        let told = Told::fresh(client, Rotated::of(&session), now);
+        Ok(Some(self.pair(client, About::of(&owner, &asked), &successor, None, told, now)?))
     }
 
     /// The session that has taken this token's place by the request of this retry id, and its first token, if there is one that

@@ -14,8 +14,8 @@ use super::numbers::{self, MAX_NUMBER};
 use super::queries::the_one_meant;
 use super::reference::Rows;
 use super::{
-    Along, AlongSlot, Commit, Commits, Committed, CountKey, Credential, CredentialId, Ending, Kept, Marks,
-    NameHash, Numbering, Numbers, Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
+    Along, AlongSlot, Commit, Commits, Committed, CountKey, Credential, CredentialId, Ending, Kept,
+    Marks, NameHash, Numbering, Numbers, Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
 };
 use crate::account::{Account, Name, NameKind};
 use crate::audit::{Checkpoint, Cut, Entry, Erasure, Event, Head, Salt};
@@ -276,6 +276,10 @@ impl Queries for MemoryStore {
 
     async fn secret_of(&self, account: AccountId, id: CredentialId) -> Result<Option<Vec<u8>>, Fault> {
         Ok(self.tables().rows.get(&account).and_then(|rows| rows.credentials.get(&id)).cloned())
+    }
+
+    async fn factors_of(&self, account: AccountId) -> Result<Vec<(CredentialId, Vec<u8>)>, Fault> {
+        Ok(self.tables().rows.get(&account).map(Rows::of_factors).unwrap_or_default())
     }
 
     async fn accounts(&self, slice: Slice<AccountId>) -> Result<Vec<Account>, Fault> {
