@@ -197,7 +197,8 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         || is(&["user_factors"]);
     let governs = is(&["create_user", "change_user", "delete_user", "set_password"])
         || is(&["end_user_sessions", "end_any_session", "invite", "reset_user_factors"]);
-    let of_factors = is(&["end_factor", "add_totp", "confirm_totp", "new_recovery_codes"]);
+    let of_factors = is(&["end_factor", "add_totp", "confirm_totp", "new_recovery_codes"])
+        || is(&["passkey_options", "add_passkey"]);
     let asks_for_access_token = is(&["logout_all", "me", "sessions", "end_session", "password"])
         || is(&["send_verification", "change_email", "export_me", "delete_me", "factors"])
         || of_factors
@@ -209,6 +210,7 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         || is(&["login", "register", "refresh", "logout", "revoke", "password", "step_up"])
         || is(&["create_user", "change_user", "set_password", "invite", "delete_me"])
         || is(&["login_factor", "confirm_totp", "add_totp"])
+        || is(&["login_passkey", "add_passkey", "passkey_request"])
         || takes(Input::SessionId);
     let has_cookie = profile.wire.refresh.cookie.is_some();
     match code {
@@ -231,9 +233,19 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         ]),
         "registration_closed" => is(&["register", "invite"]),
         "second_factor_required" => is(&["login", "login_by_code", "step_up"]),
-        "code_wrong" => is(&["login_factor", "confirm_totp", "step_up"]),
-        "factor_unknown" => is(&["end_factor", "confirm_totp", "new_recovery_codes", "reset_user_factors"]),
-        "factors_full" => is(&["add_totp", "confirm_totp"]),
+        "code_wrong" => is(&["login_factor", "confirm_totp", "step_up", "login_passkey", "add_passkey"]),
+        "passkeys_unavailable" => is(&[
+            "passkey_options",
+            "add_passkey",
+            "passkey_request",
+            "login_passkey",
+            "login_factor",
+            "step_up",
+        ]),
+        "factor_unknown" => {
+            is(&["end_factor", "confirm_totp", "new_recovery_codes", "reset_user_factors", "passkey_request"])
+        }
+        "factors_full" => is(&["add_totp", "confirm_totp", "passkey_options", "add_passkey"]),
         "field_missing" => {
             is(&["login", "register", "password", "create_user", "forgot_password", "send_code", "step_up"])
                 || Input::ALL.iter().any(|i| route.takes.requires(*i))

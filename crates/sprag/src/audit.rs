@@ -237,6 +237,8 @@ event_kinds! {
     RecoveryCodesMade = "recovery_codes_made",
     /// A recovery code stood in for a second factor.
     RecoveryCodeUsed = "recovery_code_used",
+    /// A passkey counted back when it was used: there may be a copy of it.
+    PasskeyWentBack = "passkey_went_back",
     /// A letter could not be delivered, and nobody tries any more.
     LetterRefused = "letter_refused",
     /// Another system could not be told of an event, and nobody tries any more.
@@ -305,6 +307,7 @@ impl Event {
         match (self.kind, self.cause) {
             (
                 EventKind::SecretMismatch
+                | EventKind::PasskeyWentBack
                 | EventKind::AheadAdopted
                 | EventKind::Lockstep
                 | EventKind::Contested

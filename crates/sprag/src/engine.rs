@@ -83,6 +83,8 @@ mod letters;
 mod listings;
 mod lives;
 mod login_letter;
+#[cfg(feature = "passkeys")]
+mod new_passkey;
 mod news;
 mod next_id;
 mod old_accounts;
@@ -90,6 +92,8 @@ mod one_time;
 mod opening;
 mod outbox;
 mod pair;
+#[cfg(feature = "passkeys")]
+mod passkeys;
 mod password_change;
 mod passwords;
 mod refresh;
@@ -120,10 +124,14 @@ pub use next_id::NextId;
 pub use opening::OpenRequest;
 pub use outbox::{Leased, Outbox, Outcome};
 pub use pair::{RefreshTokenText, TokenPair};
+#[cfg(feature = "passkeys")]
+pub use new_passkey::NewPasskey;
+#[cfg(feature = "passkeys")]
+pub use passkeys::PasskeyOf;
 pub use password_change::PasswordChangeRequest;
 pub use passwords::PasswordRules;
 pub use refresh::{RefreshOutcome, RefreshRequest};
-pub use second_factor::{FactorRequest, LoggedIn, WaitingLogIn};
+pub use second_factor::{FactorProof, FactorRequest, LoggedIn, WaitingLogIn};
 pub use sessions::{Explanation, Listed, LogOutRequest, Sessions};
 pub use step_up::{Proof, StepUpRequest};
 pub use tokens::Tokens;
@@ -165,6 +173,8 @@ pub struct Engine {
     sends_letters: bool,
     /// For how long a device is not asked for a second factor on which one was shown.
     remember_for: Option<Duration>,
+    #[cfg(feature = "passkeys")]
+    passkeys: Option<crate::passkeys::Passkeys>,
 }
 
 /// Who issues access tokens, and for whom.

@@ -104,6 +104,14 @@ impl Held {
             let (added_at, used_at) = (kept.made_at, kept.used_at());
             Ok(Factor { id: id.id, kind: FactorKind::Totp, label, added_at, used_at })
         });
-        seeds.collect()
+        let mut listed: Vec<Factor> = seeds.collect::<Result<_, Fault>>()?;
+        #[cfg(feature = "passkeys")]
+        for (id, row) in self.of(CredentialKind::Passkey) {
+            let kept = crate::passkeys::KeptRow::read(row)?;
+            let label = kept.open(keys, account, id.id).ok().and_then(|kept| kept.label);
+            let (added_at, used_at) = (kept.made_at, kept.used_at);
+            listed.push(Factor { id: id.id, kind: FactorKind::Passkey, label, added_at, used_at });
+        }
+        Ok(listed)
     }
 }

@@ -9,6 +9,7 @@
 //!
 //! None is on by default: there is a store in memory, and you choose what you keep sessions in.
 //!
+//! - `passkeys`: second factors and log-ins by WebAuthn (`passkeys`).
 //! - `sqlite`: the store in one file (`store::sqlite`).
 //! - `postgres`: the store on PostgreSQL and what speaks its protocol, for any number of nodes (`store::postgres`).
 //!
@@ -39,6 +40,8 @@ pub mod observe;
 pub mod one_time;
 pub mod outages;
 pub mod outbox;
+#[cfg(feature = "passkeys")]
+pub mod passkeys;
 pub mod password;
 pub mod patterns;
 pub mod place;

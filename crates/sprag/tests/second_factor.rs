@@ -7,7 +7,9 @@ use futures_util::future::join_all;
 use sprag::authn::Shown;
 use sprag::budget::Budget;
 use sprag::clock::Timestamp;
-use sprag::engine::{ClientPolicy, Engine, FactorRequest, LoggedIn, NewUser, OpenRequest, Requester};
+use sprag::engine::{
+    ClientPolicy, Engine, FactorProof, FactorRequest, LoggedIn, NewUser, OpenRequest, Requester,
+};
 use sprag::factor::totp::Seed;
 use sprag::keys::{Algorithm, KeyRing};
 use sprag::limits::Rates;
@@ -73,7 +75,7 @@ impl Nodes {
 
     async fn tries(&self, number: usize, token: &str, code: &str) -> Result<(), Error> {
         let engine = &self.engines[(number + 1) % 3];
-        let request = FactorRequest { token, code, open: OpenRequest::default() };
+        let request = FactorRequest { token, proof: FactorProof::Code(code), open: OpenRequest::default() };
         let requester = Requester { ip: Some(format!("198.51.{}.7", number % 250)), ..Requester::nobody() };
         engine.log_in_with_factor(&self.web, request, &Shown::default(), &requester).await.map(drop)
     }

@@ -34,7 +34,7 @@ use crate::edge::response::{JSON, bodiless, with_body};
 use crate::edge::transport::{self, By, Carried};
 use crate::edge::wiped::WipedFields;
 use crate::edge::{instance, instead};
-use crate::profile::{Fact, Facts, Input, Inputs, Needs, Pair, Profile, Route, Transport};
+use crate::profile::{Fact, Facts, Input, Inputs, Needs, Pair, Profile, Route, TakeError, Transport};
 
 /// How much of a device's label is remembered, in bytes.
 const MAX_DEVICE_BYTES: usize = 200;
@@ -131,6 +131,20 @@ impl RouteContext {
             Error::Refused(Refusal::PasswordRejected(_)) => Problem::AtField(self.field_of(&[input]), error),
             error => error.into(),
         }
+    }
+
+    /// What a browser answered with a passkey.
+    pub(crate) fn credential(
+        &self,
+        fields: &Map<String, Value>,
+        inputs: &Inputs<'_>,
+    ) -> Result<Value, Problem> {
+        let text = self.require(inputs, &[Input::Credential])?;
+        let name = self.field_of(&[Input::Credential]);
+        let found = fields.get(&name).filter(|value| value.is_object()).cloned();
+        let found = found.or_else(|| serde_json::from_str(text).ok().filter(Value::is_object));
+        found
+            .ok_or_else(|| Problem::Field(TakeError::wrong(name, "must be what a browser answered, as JSON")))
     }
 
     /// The name on the wire of the first of `inputs` that the route takes.

@@ -3,7 +3,8 @@
 use axum::http::request::Parts;
 use axum::response::Response;
 use sprag::authn::{Authenticated, DeviceText, Shown};
-use sprag::engine::{FactorRequest, LoggedIn, OpenRequest, Requester, TokenPair};
+use sprag::engine::{FactorProof, FactorRequest, LoggedIn, OpenRequest, Requester, TokenPair};
+use serde_json::Value;
 
 use super::context::{RouteContext, device};
 use crate::edge::refusal::Problem;
@@ -64,12 +65,31 @@ impl<'c> LoggingIn<'c> {
     /// Opens the session of a log-in that waited for its second factor.
     ///
     /// # Errors
-    /// The token or the code is refused, the account or its device; a fault.
-    pub(super) async fn go_on(self, parts: &Parts, (token, code): (&str, &str)) -> Result<Response, Problem> {
+    /// The token or the factor is refused, the account or its device; a fault.
+    pub(super) async fn go_on(
+        self,
+        parts: &Parts,
+        (token, proof): (&str, FactorProof<'_>),
+    ) -> Result<Response, Problem> {
         let Self { context, requester, shown, .. } = &self;
-        let request = FactorRequest { token, code, open: self.request() };
+        let request = FactorRequest { token, proof, open: self.request() };
         let client = &context.served.client;
         let pair = context.app.engine.log_in_with_factor(client, request, shown, requester).await?;
+        self.hand_out(parts, &pair).await
+    }
+
+    /// Opens the session of whoever shows a passkey.
+    ///
+    /// # Errors
+    /// The passkey is refused, the account or its device; a fault.
+    pub(super) async fn open_by_passkey(
+        self,
+        parts: &Parts,
+        credential: &Value,
+    ) -> Result<Response, Problem> {
+        let Self { context, requester, shown, .. } = &self;
+        let (client, engine) = (&context.served.client, &context.app.engine);
+        let pair = engine.log_in_by_passkey(client, credential, self.request(), shown, requester).await?;
         self.hand_out(parts, &pair).await
     }
 

@@ -1,6 +1,7 @@
 //! `login_factor`: goes on with a log-in whose password was right, with a second factor.
 
 use axum::response::Response;
+use sprag::engine::FactorProof;
 
 use super::context::{Call, RouteContext};
 use super::logging_in::LoggingIn;
@@ -12,6 +13,7 @@ pub(crate) const SPEC: Spec = Spec {
     takes: &[
         Input::MfaToken,
         Input::Code,
+        Input::Credential,
         Input::RememberDevice,
         Input::Device,
         Input::Transport,
@@ -27,7 +29,9 @@ pub(crate) const SPEC: Spec = Spec {
         "code_wrong",
         "credentials_invalid",
         "email_unconfirmed",
+        "field_missing",
         "link_invalid",
+        "passkeys_unavailable",
         "login_refused",
         "rate_limited",
         "risk_refused",
@@ -37,9 +41,9 @@ pub(crate) const SPEC: Spec = Spec {
 
 fn requires_token_and_code(offer: &Offer<'_>) -> Result<(), Unmet> {
     Unmet::unless(
-        offer.takes.requires(Input::MfaToken) && offer.takes.requires(Input::Code),
+        offer.takes.requires(Input::MfaToken) && offer.takes.takes(Input::Code),
         "the token of the log-in and a code",
-        "take mfa_token = \"$mfa_token\" and code = \"$code\"",
+        "take mfa_token = \"$mfa_token\", code = \"$code?\" and credential = \"$credential?\"",
     )
 }
 
@@ -49,7 +53,14 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let inputs = context.inputs(&fields)?;
     let requester = context.reader(parts)?;
     let token = context.require(&inputs, &[Input::MfaToken])?;
-    let code = context.require(&inputs, &[Input::Code])?;
+    let credential;
+    let proof = match inputs.get(Input::Credential) {
+        Some(_) => {
+            credential = context.credential(&fields, &inputs)?;
+            FactorProof::Passkey(&credential)
+        }
+        None => FactorProof::Code(context.require(&inputs, &[Input::Code])?),
+    };
     let login = LoggingIn::begin(context, parts, &inputs, requester).await?;
-    login.go_on(parts, (token, code)).await
+    login.go_on(parts, (token, proof)).await
 }

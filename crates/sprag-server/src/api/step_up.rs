@@ -14,7 +14,7 @@ pub(crate) const SPEC: Spec = Spec {
     needs: Needs::RefreshOrAccessToken,
     reads_cookie: true,
     pair: Pair::OfThisSession,
-    takes: &[Input::Password, Input::Code, Input::RefreshToken],
+    takes: &[Input::Password, Input::Code, Input::Credential, Input::RefreshToken],
     rules: &[takes_a_proof, leaves_token_to_cookie],
     reads_body: true,
     answer: Answer::Shaped { anywhere: &[Fact::PAIR, Fact::ACCOUNT], each: &[] },
@@ -22,6 +22,7 @@ pub(crate) const SPEC: Spec = Spec {
         "code_wrong",
         "current_password_wrong",
         "field_missing",
+        "passkeys_unavailable",
         "password_rejected",
         "rate_limited",
         "second_factor_required",
@@ -61,9 +62,14 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let inputs = context.inputs(&fields)?;
     let requester = context.requester(parts)?;
     // A code goes first: whoever sends both has a second factor.
-    let proof = match inputs.get(Input::Code) {
-        Some(code) => Proof::Code(code),
-        None => Proof::Password(context.require(&inputs, &[Input::Password])?),
+    let credential;
+    let proof = match (inputs.get(Input::Code), inputs.get(Input::Credential)) {
+        (Some(code), _) => Proof::Code(code),
+        (None, Some(_)) => {
+            credential = context.credential(&fields, &inputs)?;
+            Proof::Passkey(&credential)
+        }
+        (None, None) => Proof::Password(context.require(&inputs, &[Input::Password])?),
     };
     let carried = context.refresh_token(parts, inputs.get(Input::RefreshToken)).await?;
     let by = carried.as_ref().map_or(By::Body, |carried| carried.by);

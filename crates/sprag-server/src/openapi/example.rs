@@ -198,6 +198,7 @@ fn sent(profile: &Profile, route: &Route, field: &TakenField) -> String {
         Input::LoginId => LOGIN_ID.to_owned(),
         Input::MfaToken => "spo_ASgBAZHC6…".into(),
         Input::Code => "123456".into(),
+        Input::Credential => "{\"id\":\"AQEB…\",\"type\":\"public-key\",…}".into(),
         Input::Label => format!("{person}'s phone"),
         Input::Altcha => "eyJjaGFsbGVuZ2UiOnsicGFyYW1ldGVycyI6e…".into(),
     }

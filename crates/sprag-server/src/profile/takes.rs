@@ -97,6 +97,8 @@ inputs! {
     ClosesUndo = "closes_undo";
     /// What goes on with a log-in that waits for its second factor: `mfa_token` of its answer.
     MfaToken = "mfa_token";
+    /// What a browser answered with a passkey: an object, or the same as text.
+    Credential = "credential";
     /// Whether this device shall not be asked for a second factor for a while: `true` or `false`.
     RememberDevice = "remember_device";
     /// What this device was given when a second factor was shown on it, so that it is not asked again.
@@ -290,6 +292,8 @@ impl TakenField {
                 Err("must be true or false")
             }
             Some(Value::String(text)) => Ok(Some(text)),
+            // Whoever wants it finds it by its name.
+            Some(Value::Object(_)) if self.input == Input::Credential => Ok(Some("{}")),
             Some(Value::Bool(flag)) if self.input.is_flag() => Ok(Some(if *flag { "true" } else { "false" })),
             Some(_) if self.input.is_flag() => Err("must be true or false"),
             Some(_) => Err("must be a text"),

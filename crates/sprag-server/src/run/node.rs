@@ -172,12 +172,14 @@ impl Node {
         };
         let accounts = &config.accounts;
         let name_lists = NameLists::load(&accounts.reserved_names, &accounts.disposable_domains)?;
+        let passkeys = crate::run::passkeys::of(&config)?;
         let engine = Engine::builder(store)
             .keys(keys)
             .hasher(hasher)
             .limits(limits)
             .rates(config.limits.rates.clone())
             .remembers_devices_for(config.factors.remember_for)
+            .passkeys(passkeys)
             .sends_letters(words.is_some())
             .webhooks(config.webhooks.told.iter().map(Webhook::endpoint).collect());
         let length = profiles.iter().map(|profile| profile.client.password).reduce(PasswordLength::longest);

@@ -254,6 +254,7 @@ pub(crate) fn fields(route: &Route, client: &LoggedIn) -> Map<String, Value> {
             Input::Altcha => "no solution, and none is needed",
             Input::MfaToken => "spo_none",
             Input::Code => "123456",
+            Input::Credential => "{}",
             Input::RememberDevice => "false",
             Input::DeviceToken => "spm_none",
             Input::Label => "her phone",

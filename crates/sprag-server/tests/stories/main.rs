@@ -29,6 +29,7 @@ mod offers;
 mod old_accounts;
 mod origins;
 mod pages;
+mod passkeys;
 mod passwords;
 mod places;
 mod proxies;

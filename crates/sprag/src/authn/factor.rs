@@ -7,6 +7,8 @@ use uuid::Uuid;
 
 use super::Authn;
 use super::failures::SECOND_FACTOR;
+#[cfg(feature = "passkeys")]
+use super::failures::{DISABLED, WRONG_PASSKEY};
 use crate::account::Account;
 use crate::audit::EventKind;
 use crate::authn::{Authenticated, Known, Proof};
@@ -97,6 +99,28 @@ impl Authn<'_> {
         requester: &Requester,
     ) -> Result<(), Error> {
         self.note_failure(account, requester, SECOND_FACTOR).await
+    }
+
+    /// Notes that a passkey was not taken, or an answer with one.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    #[cfg(feature = "passkeys")]
+    pub(crate) async fn note_wrong_passkey(
+        &self,
+        account: AccountId,
+        requester: &Requester,
+    ) -> Result<(), Error> {
+        self.note_failure(account, requester, WRONG_PASSKEY).await
+    }
+
+    /// Notes that somebody has shown who they are, and may not log in.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    #[cfg(feature = "passkeys")]
+    pub(crate) async fn note_disabled(&self, account: AccountId, requester: &Requester) -> Result<(), Error> {
+        self.note_failure(account, requester, DISABLED).await
     }
 
     /// What a code is that somebody typed. Its try is reserved, or it is none.

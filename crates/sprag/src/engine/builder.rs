@@ -44,6 +44,8 @@ pub struct EngineBuilder {
     rates: Rates,
     sends_letters: bool,
     remember_for: Option<Duration>,
+    #[cfg(feature = "passkeys")]
+    passkeys: Option<crate::passkeys::Passkeys>,
     endpoints: Vec<Endpoint>,
 }
 
@@ -62,6 +64,8 @@ impl EngineBuilder {
             rates: Rates::default(),
             sends_letters: false,
             remember_for: Some(REMEMBER_FOR),
+            #[cfg(feature = "passkeys")]
+            passkeys: None,
             endpoints: Vec::new(),
             risk: None,
             passwords: PasswordRules::default(),
@@ -149,6 +153,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Where passkeys are used; by default nowhere.
+    #[cfg(feature = "passkeys")]
+    pub fn passkeys(mut self, passkeys: Option<crate::passkeys::Passkeys>) -> Self {
+        self.passkeys = passkeys;
+        self
+    }
+
     /// How often somebody may try; by default [as often as is usual](Rates::default). An embedder whose own front door limits
     /// that already gives [`Rates::off`].
     pub fn rates(mut self, rates: Rates) -> Self {
@@ -204,6 +215,8 @@ impl EngineBuilder {
             written_along,
             sends_letters: self.sends_letters,
             remember_for: self.remember_for,
+            #[cfg(feature = "passkeys")]
+            passkeys: self.passkeys,
         })
     }
 }

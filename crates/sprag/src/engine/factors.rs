@@ -23,7 +23,7 @@ const WAITS_FOR: Duration = Duration::from_secs(3600);
 
 /// Second factors. From [`Engine::factors`].
 #[derive(Clone, Copy, Debug)]
-pub struct Factors<'a>(&'a Engine);
+pub struct Factors<'a>(pub(super) &'a Engine);
 
 /// What an account has of second factors.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -284,7 +284,7 @@ impl Factors<'_> {
 
     /// Commits a change of an account's factors; `false` where the account, its factors or the session that asks are no longer
     /// as they were.
-    async fn commit_of(
+    pub(super) async fn commit_of(
         &self,
         account: AccountId,
         expect: Expect,
@@ -304,7 +304,7 @@ impl Factors<'_> {
         Ok(is_done)
     }
 
-    async fn expect_live(&self, caller: &Caller) -> Result<(), Error> {
+    pub(super) async fn expect_live(&self, caller: &Caller) -> Result<(), Error> {
         let Self(engine) = self;
         let state = engine.store.find(caller.key).await?.ok_or(Refusal::SessionEnded(None))?;
         if let Some(denial) = crate::ratchet::access(&state, engine.now()) {
@@ -317,7 +317,13 @@ impl Factors<'_> {
     }
 
     /// Ends all sessions but the one that asks, and what remembers devices.
-    fn ends_others(&self, own: SessionId, requester: &Requester, now: Timestamp, why: &str) -> [Step; 2] {
+    pub(super) fn ends_others(
+        &self,
+        own: SessionId,
+        requester: &Requester,
+        now: Timestamp,
+        why: &str,
+    ) -> [Step; 2] {
         let ending = Ending { note: Some(why.to_owned()), ..requester.ending(EndCause::Revoked, now) };
         [
             Step::ForgetCredentials(CredentialKind::Remembered),
@@ -326,7 +332,7 @@ impl Factors<'_> {
     }
 
     /// Ten codes, in the place of those that there are.
-    fn makes_codes(&self, now: Timestamp) -> (Vec<Step>, Vec<RecoveryCode>) {
+    pub(super) fn makes_codes(&self, now: Timestamp) -> (Vec<Step>, Vec<RecoveryCode>) {
         let Self(engine) = self;
         let random = engine.random.as_ref();
         let codes: Vec<RecoveryCode> = (0..CODES).map(|_| RecoveryCode::fresh(random)).collect();

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::opening::{Opened, Spending};
 use super::{ClientPolicy, Engine, OpenRequest, Requester, TokenPair, tried_too_often};
 use crate::account::Account;
-use crate::authn::{Authenticated, Code, Shown};
+use crate::authn::{Authenticated, Code, Shown, ShownFactor};
 use crate::error::{Error, Fault, Refusal};
 use crate::factor::{FactorKind, Held};
+use crate::limits::Reserved;
 use crate::one_time::{
     Digest, MAX_TRIES, OneTimeText, OneTimeToken, Parsed, Proof, Purpose, TokenId, hashed,
 };
@@ -44,10 +45,48 @@ pub struct WaitingLogIn {
 pub struct FactorRequest<'a> {
     /// The token of the [`WaitingLogIn`].
     pub token: &'a str,
-    /// The code of an app, or a recovery code, as typed.
-    pub code: &'a str,
+    /// What is shown.
+    pub proof: FactorProof<'a>,
     /// What the client asks of the session; what it called the device before stands where it says nothing now.
     pub open: OpenRequest<'a>,
+}
+
+/// What somebody shows as a second factor.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub enum FactorProof<'a> {
+    /// The code of an app, or a recovery code, as typed.
+    Code(&'a str),
+    /// A passkey: what a browser answered, as JSON.
+    #[cfg(feature = "passkeys")]
+    Passkey(&'a serde_json::Value),
+}
+
+impl FactorProof<'_> {
+    /// What is refused where nothing comes of it.
+    pub(super) fn refusal(self) -> Refusal {
+        match self {
+            Self::Code(_) => Refusal::CodeWrong,
+            #[cfg(feature = "passkeys")]
+            Self::Passkey(_) => Refusal::PasskeyWrong,
+        }
+    }
+
+    /// Whether it has worked once it was looked at, whatever came of that.
+    fn is_spent_by_a_look(self) -> bool {
+        match self {
+            Self::Code(_) => false,
+            #[cfg(feature = "passkeys")]
+            Self::Passkey(_) => true,
+        }
+    }
+}
+
+/// Prints what a log may show: no code and no passkey.
+impl fmt::Debug for FactorProof<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FactorProof")
+    }
 }
 
 /// Prints what a log may show: no token and no code.
@@ -98,8 +137,8 @@ impl Engine {
     /// Goes on with a log-in whose password was right. `shown` is what the client shows of the device that it runs on.
     ///
     /// # Errors
-    /// [`Refusal::LogInLapsed`] if the token is good no longer, or never was; [`Refusal::CodeWrong`];
-    /// [`Refusal::RateLimited`]; what [`open_session`](Self::open_session) refuses; a [`Fault`].
+    /// [`Refusal::LogInLapsed`] if the token is good no longer, or never was; [`Refusal::CodeWrong`], or of a passkey
+    /// [`Refusal::PasskeyWrong`]; [`Refusal::PasskeysUnavailable`]; [`Refusal::RateLimited`]; what [`open_session`](Self::open_session) refuses; a [`Fault`].
     pub async fn log_in_with_factor(
         &self,
         client: &ClientPolicy,
@@ -112,22 +151,7 @@ impl Engine {
         let reserved = authn.reserve_code(account, requester).await?;
         for _ in 0..=MAX_MISSES {
             let held = authn.held(account).await?;
-            let factor = match authn.factor_code(account, &held, request.code)? {
-                Code::Right(factor) => factor,
-                Code::UsedBefore => {
-                    authn.give_code_back(&reserved).await;
-                    return Err(Refusal::CodeWrong.into());
-                }
-                Code::Wrong => {
-                    // What was compared is told to whoever has a try left.
-                    let counted = Commit { steps: vec![self.counts_try(&found)], ..nothing(account) };
-                    if !self.store.commit(counted).await?.is_done() {
-                        return Err(Refusal::LogInLapsed.into());
-                    }
-                    authn.note_wrong_code(account, requester).await?;
-                    return Err(Refusal::CodeWrong.into());
-                }
-            };
+            let factor = self.factor_shown(&found, &held, (request.proof, &reserved), requester).await?;
             let now = self.now();
             let told = factor.event().map(|kind| requester.event_of_account(account, kind, now, None));
             let letter = self.tells_of_code(&found.account, &held, &factor, requester);
@@ -153,10 +177,82 @@ impl Engine {
                 // The token, the account or the code: whichever it was shows when it is looked at again.
                 Opened::Spent | Opened::Waits(..) => {
                     self.waiting(client, request.token, requester).await?;
+                    if request.proof.is_spent_by_a_look() {
+                        return Err(request.proof.refusal().into());
+                    }
                 }
             }
         }
         Err(tried_too_often("open a session").into())
+    }
+
+    /// The factor that is shown to go on with a log-in; a wrong one costs the log-in a try.
+    async fn factor_shown(
+        &self,
+        found: &Found,
+        held: &Held,
+        (proof, reserved): (FactorProof<'_>, &Reserved),
+        requester: &Requester,
+    ) -> Result<ShownFactor, Error> {
+        let (authn, account) = (self.authn(), found.account.id);
+        match self.look_at(account, held, proof, requester).await? {
+            Code::Right(factor) => Ok(factor),
+            Code::UsedBefore => {
+                authn.give_code_back(reserved).await;
+                Err(proof.refusal().into())
+            }
+            Code::Wrong => {
+                // What was compared is told to whoever has a try left.
+                let counted = Commit { steps: vec![self.counts_try(found)], ..nothing(account) };
+                if !self.store.commit(counted).await?.is_done() {
+                    return Err(Refusal::LogInLapsed.into());
+                }
+                self.note_wrong(account, proof, requester).await?;
+                Err(proof.refusal().into())
+            }
+        }
+    }
+
+    /// What somebody shows as a second factor of this account. Its try is reserved.
+    pub(super) async fn look_at(
+        &self,
+        account: AccountId,
+        held: &Held,
+        proof: FactorProof<'_>,
+        requester: &Requester,
+    ) -> Result<Code, Error> {
+        match proof {
+            FactorProof::Code(code) => Ok(self.authn().factor_code(account, held, code)?),
+            #[cfg(feature = "passkeys")]
+            FactorProof::Passkey(credential) => {
+                Box::pin(self.passkey_of(account, credential, requester)).await
+            }
+        }
+    }
+
+    /// Notes that a second factor was wrong.
+    pub(super) async fn note_wrong(
+        &self,
+        account: AccountId,
+        proof: FactorProof<'_>,
+        requester: &Requester,
+    ) -> Result<(), Error> {
+        match proof {
+            FactorProof::Code(_) => self.authn().note_wrong_code(account, requester).await,
+            #[cfg(feature = "passkeys")]
+            FactorProof::Passkey(_) => self.authn().note_wrong_passkey(account, requester).await,
+        }
+    }
+
+    /// Whose log-in waits for a second factor.
+    #[cfg(feature = "passkeys")]
+    pub(super) async fn account_waiting(
+        &self,
+        client: &ClientPolicy,
+        text: &str,
+        requester: &Requester,
+    ) -> Result<AccountId, Error> {
+        Ok(self.waiting(client, text, requester).await?.account.id)
     }
 
     /// Has a log-in wait: its token, and what goes on with it.

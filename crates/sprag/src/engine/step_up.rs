@@ -6,12 +6,13 @@ use super::commits::StepUp;
 use super::opening::{detail, new_session};
 use super::pair::{About, Told};
 use super::replacement::Asked;
-use super::{Caller, ClientPolicy, Engine, Requester, Sessions, TokenPair, tried_too_often};
+use super::{Caller, ClientPolicy, Engine, FactorProof, Requester, Sessions, TokenPair, tried_too_often};
 use crate::account::Account;
 use crate::audit::{Event, EventKind};
 use crate::authn::Code;
 use crate::clock::Timestamp;
 use crate::error::{Error, Refusal};
+use crate::factor::Held;
 use crate::limits::Reserved;
 use crate::password::Password;
 use crate::ratchet::{MAX_MISSES, access};
@@ -38,6 +39,9 @@ pub enum Proof<'a> {
     Password(&'a str),
     /// The code of an app, or a recovery code, as typed.
     Code(&'a str),
+    /// A passkey: what a browser answered, as JSON.
+    #[cfg(feature = "passkeys")]
+    Passkey(&'a serde_json::Value),
 }
 
 /// Whoever has shown again who they are, and the steps that this takes: they apply where it still holds.
@@ -72,8 +76,9 @@ impl Sessions<'_> {
     ///
     /// # Errors
     /// [`Refusal::SecondFactorRequired`] where the password is shown of an account that has a second factor;
-    /// [`Refusal::CurrentPasswordWrong`]; [`Refusal::CodeWrong`]; [`Refusal::RateLimited`]; [`Refusal::TokenMissing`] if there is neither caller nor refresh token; what a
-    /// refresh refuses; [`Refusal::SessionEnded`] if the session or the account moved on meanwhile; a
+    /// [`Refusal::CurrentPasswordWrong`]; [`Refusal::CodeWrong`], or of a passkey [`Refusal::PasskeyWrong`];
+    /// [`Refusal::PasskeysUnavailable`]; [`Refusal::RateLimited`]; [`Refusal::TokenMissing`] if there is neither caller nor
+    /// refresh token; what a refresh refuses; [`Refusal::SessionEnded`] if the session or the account moved on meanwhile; a
     /// [`Fault`](crate::Fault).
     pub async fn step_up(
         &self,
@@ -235,32 +240,46 @@ impl Engine {
                     owner: owner.account().clone(),
                 })
             }
-            Proof::Code(code) => {
-                let owner = self.accounts().get(key.account).await?;
-                let reserved = authn.reserve_code(key.account, requester).await?;
-                match authn.factor_code(key.account, &held, code)? {
-                    Code::Right(factor) => {
-                        let letter = self.tells_of_code(&owner, &held, &factor, requester);
-                        Ok(ShownAgain {
-                            epoch: owner.epoch,
-                            at: self.now(),
-                            methods: factor.methods,
-                            adds: true,
-                            told: factor.event(),
-                            steps: std::iter::once(factor.spends).chain(letter).collect(),
-                            reserved: Some(reserved),
-                            owner,
-                        })
-                    }
-                    wrong => {
-                        self.expect_usable(key).await?;
-                        match wrong {
-                            Code::UsedBefore => authn.give_code_back(&reserved).await,
-                            _ => authn.note_wrong_code(key.account, requester).await?,
-                        }
-                        Err(Refusal::CodeWrong.into())
-                    }
+            Proof::Code(code) => self.shows_factor(key, &held, FactorProof::Code(code), requester).await,
+            #[cfg(feature = "passkeys")]
+            Proof::Passkey(credential) => {
+                self.shows_factor(key, &held, FactorProof::Passkey(credential), requester).await
+            }
+        }
+    }
+
+    /// Has them show a second factor.
+    async fn shows_factor(
+        &self,
+        key: SessionKey,
+        held: &Held,
+        proof: FactorProof<'_>,
+        requester: &Requester,
+    ) -> Result<ShownAgain, Error> {
+        let (authn, account) = (self.authn(), key.account);
+        let owner = self.accounts().get(account).await?;
+        let reserved = authn.reserve_code(account, requester).await?;
+        match self.look_at(account, held, proof, requester).await? {
+            Code::Right(factor) => {
+                let letter = self.tells_of_code(&owner, held, &factor, requester);
+                Ok(ShownAgain {
+                    epoch: owner.epoch,
+                    at: self.now(),
+                    methods: factor.methods,
+                    adds: true,
+                    told: factor.event(),
+                    steps: std::iter::once(factor.spends).chain(letter).collect(),
+                    reserved: Some(reserved),
+                    owner,
+                })
+            }
+            wrong => {
+                self.expect_usable(key).await?;
+                match wrong {
+                    Code::UsedBefore => authn.give_code_back(&reserved).await,
+                    _ => self.note_wrong(account, proof, requester).await?,
                 }
+                Err(proof.refusal().into())
             }
         }
     }
@@ -287,6 +306,9 @@ impl Engine {
                 self.answer_again(client, asked, password, why, requester).await
             }
             Proof::Code(code) => self.answer_again_by_code(client, asked, code, requester).await,
+            // Its challenge is spent.
+            #[cfg(feature = "passkeys")]
+            Proof::Passkey(_) => Ok(None),
         }
     }
 }
@@ -296,5 +318,7 @@ fn holds_no_longer(proof: Proof<'_>) -> Refusal {
     match proof {
         Proof::Password(_) => Refusal::SecondFactorRequired,
         Proof::Code(_) => Refusal::CodeWrong,
+        #[cfg(feature = "passkeys")]
+        Proof::Passkey(_) => Refusal::PasskeyWrong,
     }
 }

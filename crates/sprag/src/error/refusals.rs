@@ -111,7 +111,7 @@ table! {
     /// The code is not one of the account's second factors, or was used before. Not 401: front ends answer that with a refresh.
     CODE_WRONG: "code_wrong", 403,
         "this code is wrong, or has been used already; wait for the next one, or use a recovery code",
-        "A code of a second factor that is wrong, of another time, or has been used before; a code used before costs no try",
+        "A code of a second factor that is wrong, of another time, or has been used before (that costs no try); a passkey of another account or site, or an answer to no challenge, or to one that was used",
         "`login_failed`";
     /// They showed who they are too long ago for this. Not 401: front ends answer that with a refresh, which mends nothing.
     STEP_UP_REQUIRED: "step_up_required", 403,
@@ -228,6 +228,11 @@ table! {
         "too many requests; come again when Retry-After says",
         "Too many tries at one account, known or unknown, or too many requests of one kind from one network; nothing was looked at. Come back after `Retry-After`",
         "`login_failed`, counted together, where an account is tried";
+    /// There are no passkeys at this address.
+    PASSKEYS_UNAVAILABLE: "passkeys_unavailable", 501,
+        "there are no passkeys here, for browsers have them at an https address with a name only; ask whoever runs this service",
+        "The public URL has an IP address, or is not https and not localhost, so that browsers have no passkeys there; the start says so",
+        "";
     /// A defect.
     INTERNAL: "internal", 500,
         "something broke here; try again later",
@@ -276,6 +281,10 @@ pub enum Refusal {
     SecondFactorRequired,
     /// The code is not one of the account's second factors, or was used before.
     CodeWrong,
+    /// The passkey is not one of the account's, was made or used elsewhere, or answers no challenge of ours.
+    PasskeyWrong,
+    /// There are no passkeys at this address.
+    PasskeysUnavailable,
     /// A log-in that waited for its second factor cannot be gone on with.
     LogInLapsed,
     /// The account has no such second factor.
@@ -322,7 +331,8 @@ impl Refusal {
             Self::NameInvalid(_) => &NAME_INVALID,
             Self::NameTaken => &NAME_TAKEN,
             Self::SecondFactorRequired => &SECOND_FACTOR_REQUIRED,
-            Self::CodeWrong => &CODE_WRONG,
+            Self::CodeWrong | Self::PasskeyWrong => &CODE_WRONG,
+            Self::PasskeysUnavailable => &PASSKEYS_UNAVAILABLE,
             Self::FactorUnknown => &FACTOR_UNKNOWN,
             Self::FactorsFull => &FACTORS_FULL,
             Self::StepUpRequired => &STEP_UP_REQUIRED,
@@ -353,6 +363,9 @@ impl fmt::Display for Refusal {
                 write!(f, "this session has ended because {}; log in again", cause.sentence())
             }
             Self::NameInvalid(reason) => f.write_str(reason),
+            Self::PasskeyWrong => f.write_str(
+                "this passkey is not taken here, or its answer was used or came too late; ask for new options, and show it once more",
+            ),
             Self::LogInLapsed => f.write_str(
                 "this log-in cannot be gone on with: it was finished, has expired, was tried too often, or began elsewhere; log in again",
             ),

@@ -13,6 +13,8 @@ pub struct LoginFailures {
     pub wrong_password: Count,
     /// The password was right, and the code of the second factor was not.
     pub wrong_code: Count,
+    /// A passkey was not taken: of another site or account, or an answer to no challenge that is open.
+    pub wrong_passkey: Count,
     /// The password was right, and the account is disabled.
     pub account_disabled: Count,
 }
@@ -20,12 +22,13 @@ pub struct LoginFailures {
 impl LoginFailures {
     /// Each reason by its name, and how often it was one.
     #[must_use]
-    pub fn observed(&self) -> [(&'static str, u64); 4] {
+    pub fn observed(&self) -> [(&'static str, u64); 5] {
         [
             ("account_disabled", self.account_disabled.get()),
             ("unknown_name", self.unknown_name.get()),
             ("wrong_password", self.wrong_password.get()),
             ("wrong_code", self.wrong_code.get()),
+            ("wrong_passkey", self.wrong_passkey.get()),
         ]
     }
 }
