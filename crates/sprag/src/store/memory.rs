@@ -14,8 +14,8 @@ use super::numbers::{self, MAX_NUMBER};
 use super::queries::the_one_meant;
 use super::reference::Rows;
 use super::{
-    Along, AlongSlot, Commit, Commits, Committed, CountKey, Credential, CredentialId, Ending, Kept,
-    Marks, NameHash, Numbering, Numbers, Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
+    Along, AlongSlot, Commit, Commits, Committed, CountKey, Credential, CredentialId, Ending, Kept, Marks,
+    NameHash, Numbering, Numbers, Queries, Rings, Rotated, Sessions, Slice, Store, Sweep, Swept,
 };
 use crate::account::{Account, Name, NameKind};
 use crate::audit::{Checkpoint, Cut, Entry, Erasure, Event, Head, Salt};
