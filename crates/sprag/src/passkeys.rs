@@ -33,15 +33,20 @@ pub const MAX_PASSKEYS: usize = 10;
 const VERSION: u8 = 1;
 const HEAD_BYTES: usize = 1 + 8 + 8;
 
+/// How an Android app names itself as an origin: by the hash of what signs it.
+const OF_AN_APP: &str = "android:apk-key-hash:";
+
 /// Where passkeys are used: the site that they are bound to.
 #[derive(Clone)]
 pub struct Passkeys {
     site: Webauthn,
+    /// The site's own origin, and those of the related sites.
+    origins: Vec<String>,
 }
 
 impl fmt::Debug for Passkeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Passkeys").field("origins", &self.site.get_allowed_origins()).finish()
+        f.debug_struct("Passkeys").field("origins", &self.origins).finish_non_exhaustive()
     }
 }
 
@@ -69,7 +74,7 @@ pub enum Impossible {
 
 impl Passkeys {
     /// Passkeys of the site at `origin`, bound to its host's name, or to `rp_id`, which is that name or one above it. Pages of
-    /// `related` sites may use them too.
+    /// `related` sites may use them too, and apps of Android's (`android:apk-key-hash:` and what their platform says).
     ///
     /// # Errors
     /// [`Impossible`]: there are none at such an address.
@@ -84,11 +89,22 @@ impl Passkeys {
         let rp_id = rp_id.unwrap_or(&name);
         let elsewhere = || Impossible::Elsewhere { rp_id: rp_id.to_owned(), origin: origin.to_owned() };
         let mut builder = WebauthnBuilder::new(rp_id, &url).map_err(|_| elsewhere())?.rp_name(service);
+        let mut origins = vec![url.origin().ascii_serialization()];
         for other in related {
-            builder = builder.append_allowed_origin(&site(other)?);
+            let named = related_origin(other)?;
+            if named.origin().is_tuple() {
+                origins.push(named.origin().ascii_serialization());
+            }
+            builder = builder.append_allowed_origin(&named);
         }
         let site = builder.build().map_err(|_| elsewhere())?;
-        Ok(Self { site })
+        Ok(Self { site, origins })
+    }
+
+    /// The origins of pages that may use them: the site's own first.
+    #[must_use]
+    pub fn origins(&self) -> &[String] {
+        &self.origins
     }
 
     pub(crate) fn site(&self) -> &Webauthn {
@@ -96,11 +112,20 @@ impl Passkeys {
     }
 }
 
+fn related_origin(text: &str) -> Result<Url, Impossible> {
+    let is_app = text.starts_with(OF_AN_APP);
+    if is_app { Url::parse(text).map_err(|_| Impossible::NoUrl(text.to_owned())) } else { site(text) }
+}
+
 fn site(text: &str) -> Result<Url, Impossible> {
     let url = Url::parse(text).map_err(|_| Impossible::NoUrl(text.to_owned()))?;
     let Some(name) = url.domain().map(str::to_owned) else { return Err(Impossible::NoName(text.to_owned())) };
     let is_here = name == "localhost" || name.ends_with(".localhost");
-    if url.scheme() == "https" || is_here { Ok(url) } else { Err(Impossible::NotEncrypted(text.to_owned())) }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_here => Ok(url),
+        _ => Err(Impossible::NotEncrypted(text.to_owned())),
+    }
 }
 
 /// What a challenge is for, sealed in its row.
@@ -223,5 +248,19 @@ mod tests {
         let at = |rp_id| Passkeys::new("https://auth.example.org", Some(rp_id), &[], "Example").map(drop);
         assert_eq!(at("example.org"), Ok(()));
         assert!(at("example.com").is_err() && at("other.example.org").is_err());
+    }
+
+    #[test]
+    fn pages_of_related_sites_are_told_and_apps_are_not_pages() {
+        let related =
+            ["https://app.example.com/", "android:apk-key-hash:k1", "http://localhost:3000"].map(str::to_owned);
+        let passkeys = Passkeys::new("https://auth.example.org", None, &related, "Example").unwrap();
+        let told = ["https://auth.example.org", "https://app.example.com", "http://localhost:3000"];
+        assert_eq!(passkeys.origins(), told);
+        assert_eq!(passkeys.site.get_allowed_origins().len(), 4);
+        for odd in ["http://app.example.com", "https://192.0.2.1", "capacitor://localhost", "x"] {
+            let odd = [odd.to_owned()];
+            assert!(Passkeys::new("https://auth.example.org", None, &odd, "Example").is_err(), "{odd:?}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `add_passkey`: adds the passkey that a browser has made.
 
 use axum::response::Response;
+use hyper::StatusCode;
 use serde_json::{Value, json};
 use sprag::factor::recovery::RecoveryCode;
 use sprag::text;
@@ -8,7 +9,7 @@ use sprag::text;
 use super::add_totp::MAX_LABEL_BYTES;
 use super::context::{Call, RouteContext};
 use crate::edge::refusal::Problem;
-use crate::edge::response::json_answer;
+use crate::edge::response::{JSON, with_body};
 use crate::profile::{Answer, Input, Needs, Offer, Spec, Unmet};
 
 pub(crate) const SPEC: Spec = Spec {
@@ -18,9 +19,10 @@ pub(crate) const SPEC: Spec = Spec {
     rules: &[requires_credential],
     reads_body: true,
     answer: Answer::Json { schema, example },
+    status: 201,
     unavailable: "the service cannot answer just now, and the passkey may count from now on or not; list the second factors in a \
                   second to see",
-    refuses: &["code_wrong", "factors_full", "passkeys_unavailable"],
+    refuses: &["code_wrong", "factors_full", "passkeys_unavailable", "rate_limited"],
     ..Spec::named("add_passkey", "Add the passkey that a browser has made")
 };
 
@@ -45,7 +47,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     if !new.recovery_codes.is_empty() {
         body["recovery_codes"] = new.recovery_codes.iter().map(RecoveryCode::as_str).collect();
     }
-    Ok(json_answer(&body))
+    Ok(with_body(StatusCode::CREATED, JSON, body.to_string().into_bytes()))
 }
 
 fn schema() -> Value {

@@ -16,7 +16,15 @@ pub(crate) const SPEC: Spec = Spec {
     answer: Answer::Shaped { anywhere: &[Fact::PAIR, Fact::ACCOUNT], each: &[] },
     unavailable: "the service cannot answer just now; show the passkey once more in a second: if a session was opened, nobody has its \
                   tokens",
-    refuses: &["account_disabled", "code_wrong", "email_unconfirmed", "passkeys_unavailable", "risk_refused"],
+    refuses: &[
+        "account_disabled",
+        "code_wrong",
+        "email_unconfirmed",
+        "login_refused",
+        "passkeys_unavailable",
+        "rate_limited",
+        "risk_refused",
+    ],
     ..Spec::named("login_passkey", "Log in with a passkey, without a password")
 };
 

@@ -95,5 +95,18 @@ fn name_of_host(text: &str) -> Parsed<String> {
 
 /// Origins with commas between them, as browsers send them.
 fn origins(text: &str) -> Parsed<Vec<String>> {
-    text.split(',').map(|text| web_origin::named(text.trim())).collect()
+    text.split(',').map(str::trim).map(origin).collect()
+}
+
+/// An Android app has no address: its platform names it by what signs it.
+fn origin(text: &str) -> Parsed<String> {
+    match text.strip_prefix("android:apk-key-hash:") {
+        Some(hash) if is_base64url(hash) => Ok(text.to_owned()),
+        Some(_) => Err(format!("{} has no hash of what signs an app; write that in base64url", quoted(text))),
+        None => web_origin::named(text),
+    }
+}
+
+fn is_base64url(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }

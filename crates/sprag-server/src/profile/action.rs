@@ -45,6 +45,8 @@ pub(crate) struct Spec {
     pub(crate) takes_id: Option<IdOf>,
     /// What its answer looks like.
     pub(crate) answer: Answer,
+    /// The status of its answer, where no profile shapes that.
+    pub(crate) status: u16,
     /// The codes that it refuses with, besides those that follow from what it needs and takes.
     pub(crate) refuses: &'static [&'static str],
     /// Whether it changes nothing, so that it may be a GET.
@@ -75,6 +77,7 @@ impl Spec {
             reads_body: false,
             takes_id: None,
             answer: Answer::Shaped { anywhere: &[], each: &[] },
+            status: 200,
             refuses: &[],
             only_reads: false,
             is_rotation: false,
@@ -294,6 +297,12 @@ impl Action {
     #[must_use]
     pub const fn answer(self) -> Answer {
         self.0.answer
+    }
+
+    /// The status of its answer, where no profile shapes that.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        self.0.status
     }
 
     /// What its answer can tell anywhere.

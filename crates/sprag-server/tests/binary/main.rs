@@ -17,6 +17,7 @@ mod letters;
 mod mail_server;
 mod origins;
 mod outages;
+mod passkeys;
 mod passwords;
 mod python;
 mod receiver;

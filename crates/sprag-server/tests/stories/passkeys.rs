@@ -4,7 +4,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use data_encoding::BASE64URL_NOPAD;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
+use sprag::budget::{Budget, Rate};
+use sprag::limits::Rates;
 
 use crate::call::{Answer, Call};
 use crate::people::{Device, ME, Person, STEP_UP};
@@ -149,7 +152,7 @@ async fn a_passkey_is_a_second_factor_and_stands_in_for_name_and_password() {
     let ann = world.ann().await;
     let device = ann.logs_in().await;
     let mut key = Key::new(1);
-    let added = adds(&device, &mut key).await.is(200);
+    let added = adds(&device, &mut key).await.is(201);
     assert_eq!(added.json()["recovery_codes"].as_array().map(Vec::len), Some(10), "it is the first factor");
     let listed = device.asks(FACTORS).await.is(200).json();
     assert_eq!(
@@ -182,8 +185,8 @@ async fn whatever_a_passkey_signs_for_elsewhere_or_twice_or_unasked_opens_nothin
     let world = World::new();
     let (ann, bob) = (world.ann().await, world.bob().await);
     let (mut key, mut other) = (Key::new(1), Key::new(2));
-    adds(&ann.logs_in().await, &mut key).await.is(200);
-    adds(&bob.logs_in().await, &mut other).await.is(200);
+    adds(&ann.logs_in().await, &mut key).await.is(201);
+    adds(&bob.logs_in().await, &mut other).await.is(201);
     let journal = ann.journal().await;
     let honest = |key: &mut Key| {
         (key.origin, key.site, key.flags) =
@@ -229,14 +232,14 @@ async fn a_copy_of_a_key_is_noticed_by_its_counter() {
     let world = World::new();
     let ann = world.ann().await;
     let mut key = Key::new(1);
-    adds(&ann.logs_in().await, &mut key).await.is(200);
+    adds(&ann.logs_in().await, &mut key).await.is(201);
     let options = asks(&world).await;
     logs_in(&world, &key.shows(&options)).await.is(200);
     key.counter -= 1;
     let journal = ann.journal().await;
     let options = asks(&world).await;
     logs_in(&world, &key.shows(&options)).await.refused(403, "code_wrong");
-    assert_eq!(ann.journal_since(&journal).await, ["critical passkey_went_back"]);
+    assert_eq!(ann.journal_since(&journal).await, ["critical passkey_went_back", "warning login_failed"]);
 }
 
 #[tokio::test]
@@ -245,8 +248,8 @@ async fn a_passkey_steps_up_for_its_own_account_only() {
     let (ann, bob) = (world.ann().await, world.bob().await);
     let (mut device, bobs) = (ann.logs_in().await, bob.logs_in().await);
     let (mut key, mut other) = (Key::new(1), Key::new(2));
-    adds(&device, &mut key).await.is(200);
-    adds(&bobs, &mut other).await.is(200);
+    adds(&device, &mut key).await.is(201);
+    adds(&bobs, &mut other).await.is(201);
     world.sends(device.bearer_call("POST", OPTIONS)).await.refused(403, "step_up_required");
     let options = asks(&world).await;
     let call = |device: &Device<'_>, credential: Value| {
@@ -269,7 +272,7 @@ async fn an_answer_that_makes_a_passkey_is_its_accounts_and_works_once() {
     let made = json!({ "credential": key.makes(&options) });
     world.sends(bob.bearer_call("POST", PASSKEY).json(&made)).await.refused(403, "code_wrong");
     world.sends(ann.bearer_call("POST", PASSKEY).json(&made)).await.refused(403, "code_wrong");
-    adds(&ann, &mut key).await.is(200);
+    adds(&ann, &mut key).await.is(201);
     assert_eq!(bob.asks(FACTORS).await.json()["factors"], json!([]));
 }
 
@@ -279,10 +282,112 @@ async fn a_second_factor_that_waits_at_one_profile_is_asked_for_there_only() {
     let world = World::planned(Plan { profiles, ..Plan::default() });
     let ann = world.ann().await;
     let mut key = Key::new(1);
-    adds(&ann.logs_in().await, &mut key).await.is(200);
+    adds(&ann.logs_in().await, &mut key).await.is(201);
     let token = waits(&ann, &laptop(&world)).await.field("mfa_token");
     let elsewhere = Call::post("/second/login/passkey/options").json(&json!({ "mfa_token": token }));
     world.sends(elsewhere).await.refused(400, "link_invalid");
     let me = world.sends(Call::get(ME)).await;
     me.refused(401, "token_missing");
+}
+
+/// Nobody learns by it who has an account, whatever they send.
+#[tokio::test]
+async fn what_is_asked_for_by_nobody_tells_of_nobody_and_whoever_steps_up_is_told_of_their_own() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let device = ann.logs_in().await;
+    let mut key = Key::new(1);
+    adds(&device, &mut key).await.is(201);
+    let shape = |mut options: Value| {
+        options["publicKey"]["challenge"] = Value::Null;
+        options
+    };
+    let nobodys = shape(asks(&world).await);
+    for body in [json!({ "username": "ann" }), json!({ "email": "nobody@example.org" })] {
+        let answer = world.sends(Call::post(REQUEST).json(&body)).await.is(200);
+        assert_eq!(shape(answer.json()), nobodys);
+    }
+    let own = world.sends(device.bearer_call("POST", REQUEST)).await.is(200).json();
+    assert_eq!(decoded(&own["publicKey"]["allowCredentials"][0]["id"]), key.id);
+    let bob = world.bob().await;
+    let bobs = bob.logs_in().await;
+    world.sends(bobs.bearer_call("POST", REQUEST)).await.refused(404, "factor_unknown");
+    world.sends(Call::post(REQUEST).bearer("x")).await.refused(401, "token_invalid");
+    world.sends(Call::post(REQUEST).json(&json!({ "mfa_token": "spo_x" }))).await.refused(400, "link_invalid");
+
+    // An account that is not there, one that has no passkey, and another passkey than the account's.
+    for owner in [vec![7; 16], bob.id.0.as_bytes().to_vec(), ann.id.0.as_bytes().to_vec(), Vec::new()] {
+        let mut unknown = Key { owner, ..Key::new(9) };
+        let answer = unknown.shows(&asks(&world).await);
+        let refused = logs_in(&world, &answer).await.refused(403, "code_wrong");
+        assert!(!refused.text().contains("account"), "{}", refused.text());
+    }
+}
+
+#[tokio::test]
+async fn of_many_answers_to_one_challenge_at_once_one_opens_a_session() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let mut key = Key::new(1);
+    adds(&ann.logs_in().await, &mut key).await.is(201);
+    let answer = key.shows(&asks(&world).await);
+    let statuses = join_all((0..8).map(|_| logs_in(&world, &answer))).await;
+    let mut statuses: Vec<u16> = statuses.iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [vec![200], vec![403; 7]].concat());
+}
+
+#[tokio::test]
+async fn whoever_may_not_log_in_may_not_by_a_passkey_and_one_that_was_removed_is_none() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let mut device = ann.logs_in().await;
+    let mut key = Key::new(1);
+    let added = adds(&device, &mut key).await.is(201);
+    ann.is_disabled().await;
+    logs_in(&world, &key.shows(&asks(&world).await)).await.refused(401, "account_disabled");
+    ann.is_enabled().await;
+    let opened = logs_in(&world, &key.shows(&asks(&world).await)).await.is(200);
+    device.keeps(&opened);
+    let path = format!("{FACTORS}/{}", added.field("id"));
+    world.sends(device.bearer_call("DELETE", &path)).await.is(204);
+    logs_in(&world, &key.shows(&asks(&world).await)).await.refused(403, "code_wrong");
+    assert_eq!(device.asks(FACTORS).await.is(200).json()["factors"], json!([]));
+}
+
+#[tokio::test]
+async fn a_network_asks_so_often_and_a_passkey_is_tried_so_often_and_a_stranger_locks_nobody_out() {
+    let one = Rate { burst: 24, interval: std::time::Duration::from_secs(3600) };
+    let rates = Rates::default().with(Budget::LoginPrefix, one);
+    let world = World::planned(Plan { rates, ..Plan::default() });
+    let (ann, bob) = (world.ann().await, world.bob().await);
+    let (mut key, mut other) = (Key::new(1), Key::new(2));
+    adds(&ann.logs_in().await, &mut key).await.is(201);
+    adds(&bob.logs_in().await, &mut other).await.is(201);
+    let from = |address: &'static str| Device::new(&world, "Browser/1.0", address);
+    let asked = async |device: &Device<'_>| world.sends(device.call("POST", REQUEST).json(&json!({}))).await;
+    let shown = async |device: &Device<'_>, credential: Value| {
+        let call = device.call("POST", LOGIN_PASSKEY).json(&json!({ "credential": credential }));
+        world.sends(call).await
+    };
+    // Of ann's account with a key of their own: that costs her nothing, however often.
+    let stranger = from("198.51.100.7");
+    let mut strange = Key { owner: ann.id.0.as_bytes().to_vec(), ..Key::new(9) };
+    for _ in 0..12 {
+        let options = asked(&stranger).await.is(200).json();
+        shown(&stranger, strange.shows(&options)).await.refused(403, "code_wrong");
+    }
+    asked(&stranger).await.refused(429, "rate_limited");
+    shown(&stranger, json!({})).await.refused(429, "rate_limited");
+    let (home, more) = (from("192.0.2.60"), from("203.0.113.60"));
+    shown(&home, key.shows(&asked(&home).await.is(200).json())).await.is(200);
+    // With what is ann's and not right: ten, and then nobody is looked at.
+    key.flags = PRESENT;
+    for _ in 0..10 {
+        let options = asked(&more).await.is(200).json();
+        shown(&more, key.shows(&options)).await.refused(403, "code_wrong");
+    }
+    let options = asked(&more).await.is(200).json();
+    shown(&more, key.shows(&options)).await.refused(429, "rate_limited");
+    shown(&home, other.shows(&asked(&home).await.is(200).json())).await.is(200);
 }

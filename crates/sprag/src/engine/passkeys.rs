@@ -216,6 +216,12 @@ impl Engine {
         }))
     }
 
+    /// The origins of pages that may use passkeys, for `/.well-known/webauthn`; `None` where there are no passkeys.
+    #[must_use]
+    pub fn passkey_origins(&self) -> Option<&[String]> {
+        self.passkeys.as_ref().map(Passkeys::origins)
+    }
+
     pub(super) fn passkeys(&self) -> Result<&Passkeys, Refusal> {
         self.passkeys.as_ref().ok_or(Refusal::PasskeysUnavailable)
     }
