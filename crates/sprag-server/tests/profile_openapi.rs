@@ -218,20 +218,14 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         "request_invalid" => {
             !is(&["me", "sessions", "explain", "user", "challenge", "export_me", "factors", "user_factors"])
         }
-        "link_invalid" => is(&[
-            "reset_password",
-            "verify_email",
-            "register",
-            "confirm_email",
-            "undo_email",
-            "login_by_code",
-            "login_factor",
-            "not_me",
-            "keep_me",
-        ]),
+        "link_invalid" => {
+            is(&["reset_password", "verify_email", "register", "confirm_email", "undo_email", "not_me"])
+                || is(&["login_by_code", "login_factor", "keep_me", "add_totp", "confirm_totp"])
+        }
+        "enrolment_required" => is(&["login", "login_by_code", "register"]),
         "registration_closed" => is(&["register", "invite"]),
         "second_factor_required" => is(&["login", "login_by_code", "step_up"]),
-        "code_wrong" => is(&["login_factor", "confirm_totp", "step_up"]),
+        "code_wrong" => is(&["login_factor", "add_totp", "confirm_totp", "step_up"]),
         "factor_unknown" => is(&["end_factor", "confirm_totp", "new_recovery_codes", "reset_user_factors"]),
         "factors_full" => is(&["add_totp", "confirm_totp"]),
         "field_missing" => {
@@ -251,11 +245,13 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         "account_unknown" => asks_for_access_token || is(&["step_up"]),
         "credentials_invalid" => is(&["login", "login_factor"]),
         "current_password_wrong" => is(&["password", "step_up", "change_email", "delete_me"]),
-        "step_up_required" => governs || of_factors || is(&["change_email", "export_me", "delete_me"]),
+        "step_up_required" => {
+            governs || of_factors || is(&["change_email", "export_me", "delete_me", "password"])
+        }
         "forbidden" => looks || governs || (is(&["register"]) && asks_for_access_token),
         "origin_refused" => {
             let carries = is(&["login", "refresh", "logout", "logout_all", "revoke", "password", "step_up"]);
-            has_cookie && (carries || route.opens_session())
+            has_cookie && (carries || route.opens_session() || takes(Input::Transport))
         }
         "session_unknown" => is(&["end_session", "explain", "end_any_session"]),
         "name_taken" => {
@@ -270,8 +266,8 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
             is(&["login", "login_by_code", "login_factor", "register", "refresh", "password", "step_up"])
         }
         "risk_refused" => is(&["login", "login_by_code", "login_factor"]),
-        "email_unconfirmed" => is(&["login", "login_factor"]),
-        "login_refused" => is(&["login", "login_factor", "register"]),
+        "email_unconfirmed" => is(&["login", "login_factor", "confirm_totp"]),
+        "login_refused" => is(&["login", "login_factor", "register", "confirm_totp"]),
         "not_found" => is(&["challenge"]),
         _ => panic!("say here which calls answer {code:?}; see docs/adding/a-refusal.md"),
     }
@@ -326,6 +322,7 @@ fn a_log_in_is_described_as_it_is() {
             "device": "ann's laptop",
             "transport": "body",
             "refresh_token": body["examples"]["by_email"]["value"]["refresh_token"],
+            "device_token": body["examples"]["by_email"]["value"]["device_token"],
             "altcha": body["examples"]["by_email"]["value"]["altcha"],
         })
     );

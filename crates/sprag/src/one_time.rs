@@ -47,6 +47,8 @@ pub enum Purpose {
     NotMe,
     /// Goes on with a log-in whose password was right, once a second factor is shown.
     SecondFactor,
+    /// Goes on with a log-in whose password was right, once the account has the second factor that it must have.
+    Enrolment,
     /// Makes the account whose id it carries.
     Invite,
     /// Keeps an account that is to be erased.
@@ -55,7 +57,7 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every one of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::ChangeEmail,
@@ -65,6 +67,7 @@ impl Purpose {
         Self::Invite,
         Self::KeepAccount,
         Self::SecondFactor,
+        Self::Enrolment,
     ];
 
     /// The stable name, as it stands in the store.
@@ -78,6 +81,7 @@ impl Purpose {
             Self::LogIn => "log_in",
             Self::NotMe => "not_me",
             Self::SecondFactor => "second_factor",
+            Self::Enrolment => "enrolment",
             Self::Invite => "invite",
             Self::KeepAccount => "keep_account",
         }
@@ -100,6 +104,7 @@ impl Purpose {
             Self::LogIn => 22,
             Self::NotMe => 23,
             Self::SecondFactor => 40,
+            Self::Enrolment => 41,
             Self::Invite => 10,
             Self::KeepAccount => 11,
         }
@@ -118,6 +123,7 @@ impl Purpose {
             Self::UndoEmail | Self::NotMe | Self::Invite => 7 * 24 * HOUR,
             Self::LogIn => HOUR / 6,
             Self::SecondFactor => Duration::from_secs(300),
+            Self::Enrolment => HOUR / 4,
             Self::KeepAccount => 90 * 24 * HOUR,
         }
     }

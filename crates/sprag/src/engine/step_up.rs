@@ -238,7 +238,7 @@ impl Engine {
             Proof::Code(code) => {
                 let owner = self.accounts().get(key.account).await?;
                 let reserved = authn.reserve_code(key.account, requester).await?;
-                match authn.factor_code(key.account, &held, code)? {
+                match authn.factor_code(key.account, &held, code, requester).await? {
                     Code::Right(factor) => {
                         let letter = self.tells_of_code(&owner, &held, &factor, requester);
                         Ok(ShownAgain {
