@@ -26,6 +26,7 @@ mod end_any_session;
 mod end_factor;
 mod end_session;
 mod end_user_sessions;
+mod enrolling;
 mod events;
 mod explain;
 mod export_me;

@@ -72,6 +72,7 @@ mod client_policy;
 mod commits;
 mod deletion;
 mod email_change;
+mod enrolment;
 mod erasure;
 mod factor_letters;
 mod factors;
@@ -105,13 +106,17 @@ mod sessions;
 mod step_up;
 mod tokens;
 mod upkeep;
+mod waiting;
 mod webhooks;
 
 pub use account::{Accounts, NewUser};
 pub use administration::{AccountChanges, Changed};
 pub use builder::EngineBuilder;
-pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Confirmation, Subject, Telling};
+pub use client_policy::{
+    AccessTokenShape, Claims, ClientPolicy, Confirmation, SecondFactor, Subject, Telling,
+};
 pub use email_change::{EmailChangeRequest, Undone};
+pub use enrolment::EnrolmentRequest;
 pub use erasure::{AccountErasure, Erased};
 pub use factors::{Factors, FactorsHeld, NewTotp};
 pub use import::{Imported, ImportedSession, ImportedUser, Imports, NameKept, Run, SameNames, SlowHashes};
@@ -119,30 +124,31 @@ pub use invites::{Invitation, Invite, Invited, Invites};
 pub use letters::{Letters, LinkTarget};
 pub use listings::{EntriesWanted, EntryPlace, Found};
 pub use login_letter::{LoginByMail, LoginLink};
+#[cfg(feature = "passkeys")]
+pub use new_passkey::NewPasskey;
 pub use news::{Disowned, NotMeLink};
 pub use next_id::NextId;
 pub use opening::OpenRequest;
 pub use outbox::{Leased, Outbox, Outcome};
 pub use pair::{RefreshTokenText, TokenPair};
 #[cfg(feature = "passkeys")]
-pub use new_passkey::NewPasskey;
-#[cfg(feature = "passkeys")]
 pub use passkeys::PasskeyOf;
 pub use password_change::PasswordChangeRequest;
 pub use passwords::PasswordRules;
 pub use refresh::{RefreshOutcome, RefreshRequest};
-pub use second_factor::{FactorProof, FactorRequest, LoggedIn, WaitingLogIn};
+pub use second_factor::{FactorProof, FactorRequest, LoggedIn};
 pub use sessions::{Explanation, Listed, LogOutRequest, Sessions};
 pub use step_up::{Proof, StepUpRequest};
 pub use tokens::Tokens;
 pub use upkeep::Upkeep;
+pub use waiting::WaitingLogIn;
 pub use webhooks::{LeasedWebhook, Webhooks};
 
 pub use crate::requester::Requester;
 
 use lives::LIVES_BYTES;
 use next_id::ObjectIds;
-use opening::Opened;
+use opening::{Opened, Wants};
 use service::Service;
 
 /// Joins ratchet, store, keys and ways to authenticate into the actions a client asks for.
@@ -230,8 +236,8 @@ impl Engine {
     /// [`Refusal::AccountDisabled`] if the account has been disabled since; [`Refusal::CredentialsInvalid`] if its password
     /// is another one by now, or it is gone; [`Refusal::EmailUnconfirmed`] where the address must be confirmed first;
     /// [`Refusal::RiskRefused`] if the log-in is too unlike those before it, [`Refusal::LoginRefused`] if a
-    /// [hook](crate::hooks) says no; [`Refusal::SecondFactorRequired`] if the account has a second factor and none was shown:
-    /// [`log_in`](Self::log_in) goes on from there; a [`Fault`].
+    /// [hook](crate::hooks) says no; [`Refusal::SecondFactorRequired`] if the account has a second factor and none was shown,
+    /// [`Refusal::EnrolmentRequired`] if it must have one and has none: [`log_in`](Self::log_in) goes on from there; a [`Fault`].
     pub async fn open_session(
         &self,
         client: &ClientPolicy,
@@ -241,6 +247,9 @@ impl Engine {
     ) -> Result<TokenPair, Error> {
         match self.open(client, somebody, None, request, requester).await? {
             Opened::Session(pair) => Ok(*pair),
+            Opened::Waits(unshown) if unshown.wants == Wants::Enrolment => {
+                Err(Refusal::EnrolmentRequired.into())
+            }
             Opened::Waits(..) | Opened::Spent => Err(Refusal::SecondFactorRequired.into()),
         }
     }

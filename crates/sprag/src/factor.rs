@@ -28,11 +28,13 @@ pub enum FactorKind {
     Passkey,
     /// A code that stands in for the others once.
     RecoveryCode,
+    /// The code of a letter. It is no second factor, and asked for where an account has none.
+    MailedCode,
 }
 
 impl FactorKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Totp, Self::Passkey, Self::RecoveryCode];
+    pub const ALL: [Self; 4] = [Self::Totp, Self::Passkey, Self::RecoveryCode, Self::MailedCode];
 
     /// The stable name.
     #[must_use]
@@ -41,6 +43,7 @@ impl FactorKind {
             Self::Totp => "totp",
             Self::Passkey => "passkey",
             Self::RecoveryCode => "recovery_code",
+            Self::MailedCode => "mailed_code",
         }
     }
 }

@@ -35,6 +35,8 @@ pub enum LetterKind {
     EmailChanged,
     /// Has a link and a code by which somebody logs in.
     LogIn,
+    /// Has the code that a log-in waits for whose password was right.
+    LogInCode,
     /// A second factor was added.
     FactorAdded,
     /// A second factor was removed, or all of them were.
@@ -53,7 +55,7 @@ pub enum LetterKind {
 
 impl LetterKind {
     /// Every one of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::News,
@@ -62,6 +64,7 @@ impl LetterKind {
         Self::ChangeEmailKnown,
         Self::EmailChanged,
         Self::LogIn,
+        Self::LogInCode,
         Self::Invite,
         Self::AccountDeletion,
         Self::FactorAdded,
@@ -83,6 +86,7 @@ impl LetterKind {
             Self::ChangeEmailKnown => "change_email_known",
             Self::EmailChanged => "email_changed",
             Self::LogIn => "log_in",
+            Self::LogInCode => "log_in_code",
             Self::FactorAdded => "factor_added",
             Self::FactorRemoved => "factor_removed",
             Self::RecoveryCodeUsed => "recovery_code_used",

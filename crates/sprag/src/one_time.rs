@@ -49,6 +49,8 @@ pub enum Purpose {
     SecondFactor,
     /// Answers a challenge of a passkey.
     Passkey,
+    /// Goes on with a log-in whose password was right, once the account has the second factor that it must have.
+    Enrolment,
     /// Makes the account whose id it carries.
     Invite,
     /// Keeps an account that is to be erased.
@@ -57,7 +59,7 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every one of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::ChangeEmail,
@@ -68,6 +70,7 @@ impl Purpose {
         Self::KeepAccount,
         Self::SecondFactor,
         Self::Passkey,
+        Self::Enrolment,
     ];
 
     /// The stable name, as it stands in the store.
@@ -82,6 +85,7 @@ impl Purpose {
             Self::NotMe => "not_me",
             Self::SecondFactor => "second_factor",
             Self::Passkey => "passkey",
+            Self::Enrolment => "enrolment",
             Self::Invite => "invite",
             Self::KeepAccount => "keep_account",
         }
@@ -104,7 +108,8 @@ impl Purpose {
             Self::LogIn => 22,
             Self::NotMe => 23,
             Self::SecondFactor => 40,
-            Self::Passkey => 41,
+            Self::Passkey => 42,
+            Self::Enrolment => 41,
             Self::Invite => 10,
             Self::KeepAccount => 11,
         }
@@ -123,6 +128,7 @@ impl Purpose {
             Self::UndoEmail | Self::NotMe | Self::Invite => 7 * 24 * HOUR,
             Self::LogIn => HOUR / 6,
             Self::SecondFactor | Self::Passkey => Duration::from_secs(300),
+            Self::Enrolment => HOUR / 4,
             Self::KeepAccount => 90 * 24 * HOUR,
         }
     }

@@ -252,8 +252,8 @@ mod tests {
 
     #[test]
     fn pages_of_related_sites_are_told_and_apps_are_not_pages() {
-        let related =
-            ["https://app.example.com/", "android:apk-key-hash:k1", "http://localhost:3000"].map(str::to_owned);
+        let related = ["https://app.example.com/", "android:apk-key-hash:k1", "http://localhost:3000"]
+            .map(str::to_owned);
         let passkeys = Passkeys::new("https://auth.example.org", None, &related, "Example").unwrap();
         let told = ["https://auth.example.org", "https://app.example.com", "http://localhost:3000"];
         assert_eq!(passkeys.origins(), told);

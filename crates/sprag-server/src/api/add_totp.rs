@@ -8,17 +8,18 @@ use sprag::Fault;
 use sprag::text;
 
 use super::context::{Call, RouteContext};
+use super::enrolling::{By, Enrolling};
 use crate::edge::refusal::Problem;
 use crate::edge::response::json_answer;
 use crate::profile::{Answer, Input, Needs, Spec};
 
 pub(crate) const SPEC: Spec = Spec {
-    needs: Needs::AccessToken,
+    needs: Needs::AccessTokenOrEnrolment,
     wants_fresh: true,
-    takes: &[Input::Label],
+    takes: &[Input::Label, Input::MfaToken, Input::Code],
     answer: Answer::Json { schema, example },
     unavailable: "the service cannot answer just now; begin once more in a second",
-    refuses: &["factors_full"],
+    refuses: &["code_wrong", "factors_full", "link_invalid"],
     ..Spec::named("add_totp", "Begin to add an app that shows codes; it counts once its first code was sent")
 };
 
@@ -29,12 +30,20 @@ pub(super) const MAX_LABEL_BYTES: usize = 100;
 const SQUARE: u32 = 5;
 
 pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
-    let caller = call.caller()?;
-    let fields = call.fields()?;
-    let label = context.inputs(&fields)?.get(Input::Label).map(|label| text::label(label, MAX_LABEL_BYTES));
+    let enrolling = Enrolling::of(&mut call)?;
+    let inputs = context.inputs(&enrolling.fields)?;
+    let label = inputs.get(Input::Label).map(|label| text::label(label, MAX_LABEL_BYTES));
     let (app, engine) = (&context.app, &context.app.engine);
-    let account = engine.accounts().get(caller.key.account).await?;
-    let new = engine.factors().add_totp(account.id, label.as_deref()).await?;
+    let factors = engine.factors();
+    let new = match enrolling.by(&inputs, &call.parts)? {
+        By::Caller(caller) => factors.add_totp(caller.key.account, label.as_deref()).await?,
+        By::LogIn(token) => {
+            let requester = context.reader(&call.parts)?;
+            let shown = (token, inputs.get(Input::Code));
+            factors.enrol_totp(&context.served.client, shown, label.as_deref(), &requester).await?
+        }
+    };
+    let account = engine.accounts().get(new.account).await?;
     let id = account.id.to_string();
     let owner = account.email.as_deref().or(account.username.as_deref()).unwrap_or(&id);
     let uri = new.seed.uri(&app.service, owner);

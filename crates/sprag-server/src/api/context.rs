@@ -262,6 +262,9 @@ impl RouteContext {
         }
         match action.needs() {
             Needs::AccessToken | Needs::Administrator => Box::pin(self.caller(parts)).await.map(Some),
+            Needs::AccessTokenOrEnrolment if request::bearer(&parts.headers).is_some() => {
+                Box::pin(self.caller(parts)).await.map(Some)
+            }
             Needs::AccessTokenOrRepeat => match Box::pin(self.caller(parts)).await {
                 Err(problem) if problem.is_of_the_past() && request::retry_id(&parts.headers)?.is_some() => {
                     Ok(None)
@@ -270,6 +273,7 @@ impl RouteContext {
             },
             Needs::Nothing
             | Needs::AccessTokenOrCookie
+            | Needs::AccessTokenOrEnrolment
             | Needs::AdministratorUnlessOpen
             | Needs::RefreshToken
             | Needs::RefreshOrAccessToken => Ok(None),

@@ -2,14 +2,19 @@
 
 use axum::http::request::Parts;
 use axum::response::Response;
+use serde_json::{Value, json};
 use sprag::authn::{Authenticated, DeviceText, Shown};
-use sprag::engine::{FactorProof, FactorRequest, LoggedIn, OpenRequest, Requester, TokenPair};
-use serde_json::Value;
+use sprag::engine::{
+    EnrolmentRequest, FactorProof, FactorRequest, LoggedIn, OpenRequest, Requester, TokenPair,
+};
+use sprag::factor::recovery::RecoveryCode;
+use uuid::Uuid;
 
 use super::context::{RouteContext, device};
 use crate::edge::refusal::Problem;
-use crate::edge::remembered;
-use crate::edge::transport::{By, Carried};
+use crate::edge::response::json_answer;
+use crate::edge::transport::{self, By, Carried};
+use crate::edge::{cookie, remembered};
 use crate::profile::{Input, Inputs};
 
 /// A log-in that has begun.
@@ -103,11 +108,39 @@ impl<'c> LoggingIn<'c> {
         }
     }
 
-    /// Hands the device what it is to keep.
+    /// Opens the session of a log-in that waited until its account has a second factor, by the first code of that.
+    ///
+    /// # Errors
+    /// The token or the code is refused, the account or its device; a fault.
+    pub(super) async fn enrol(
+        self,
+        parts: &Parts,
+        (token, id, code): (&str, Uuid, &str),
+    ) -> Result<Response, Problem> {
+        let Self { context, requester, shown, by, .. } = &self;
+        let request = EnrolmentRequest { token, id, code, open: self.request() };
+        let client = &context.served.client;
+        let factors = context.app.engine.factors();
+        let (pair, codes) = factors.confirm_enrolment(client, request, shown, requester).await?;
+        let refresh = &context.served.profile.wire.refresh;
+        let (in_cookie, in_body) = transport::ways(refresh, *by);
+        let mut response = json_answer(&told(&pair, &codes, in_body));
+        if let (true, Some(cookie)) = (in_cookie, &refresh.cookie) {
+            cookie::set(&mut response, cookie, &pair);
+        }
+        Ok(self.handing_out(parts, &pair, response))
+    }
+
     async fn hand_out(&self, parts: &Parts, pair: &TokenPair) -> Result<Response, Problem> {
-        let Self { context, by, mark, shown, .. } = self;
+        let Self { context, by, .. } = self;
         let account = context.account_if_told(pair.account).await?;
-        let mut response = context.token_pair(pair, *by, account.as_ref());
+        let response = context.token_pair(pair, *by, account.as_ref());
+        Ok(self.handing_out(parts, pair, response))
+    }
+
+    /// Hands the device what it is to keep.
+    fn handing_out(&self, parts: &Parts, pair: &TokenPair, mut response: Response) -> Response {
+        let Self { context, by, mark, shown, .. } = self;
         context.mark_device(*by, mark.as_deref(), &mut response);
         context.has_device_keep(parts, shown, pair, &mut response);
         let cookie = context.served.profile.wire.refresh.cookie.as_ref();
@@ -115,6 +148,27 @@ impl<'c> LoggingIn<'c> {
             let others = remembered::shown(Some(cookie), &parts.headers, None);
             remembered::set(cookie, own, &others, &mut response);
         }
-        Ok(response)
+        response
     }
+}
+
+/// The pair of a session that opened once its account had a second factor, and the recovery codes that came of it.
+fn told(pair: &TokenPair, codes: &[RecoveryCode], in_body: bool) -> Value {
+    let codes: Vec<&str> = codes.iter().map(RecoveryCode::as_str).collect();
+    let mut told = json!({
+        "recovery_codes": codes,
+        "access_token": pair.access_token,
+        "token_type": "bearer",
+        "expires_in": pair.expires_in,
+        "refresh_in": pair.refresh_in,
+        "refresh_expires_in": pair.refresh_expires_in,
+        "session_id": pair.session.to_string(),
+    });
+    if in_body {
+        told["refresh_token"] = pair.refresh.text().into();
+        if let Some(own) = &pair.remembered {
+            told["device_token"] = own.as_str().into();
+        }
+    }
+    told
 }

@@ -37,6 +37,7 @@ pub(crate) const SPEC: Spec = Spec {
         "password_rejected",
         "email_unconfirmed",
         "risk_refused",
+        "enrolment_required",
         "second_factor_required",
         "login_refused",
     ],

@@ -16,6 +16,8 @@ pub(crate) const SPEC: Spec = Spec {
     answer: Answer::Json { schema, example },
     unavailable: "the service cannot answer just now; ask once more in a second",
     refuses: &[
+        "account_disabled",
+        "account_unknown",
         "factor_unknown",
         "link_invalid",
         "passkeys_unavailable",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sprag::engine::SecondFactor;
 use sprag::passkeys::{Impossible, Passkeys};
 
 use super::chosen::Chosen;
@@ -34,6 +35,17 @@ pub(super) const SETTINGS: &[Setting] = &[
         wrong: "*",
     },
     Setting {
+        name: "second-factor",
+        env: "SPRAG_SECOND_FACTOR",
+        placeholder: "optional|required|admins",
+        help: "Who must have a second factor, on every profile: optional is nobody, required everybody, admins administrators. Whoever \
+               must have one and has none is let in no further than to add one.",
+        default: Fallback::Derived("the profile's"),
+        is_secret: false,
+        right: "admins",
+        wrong: "always",
+    },
+    Setting {
         name: "remember-device",
         env: "SPRAG_REMEMBER_DEVICE",
         placeholder: "SPAN",
@@ -49,6 +61,8 @@ pub(super) const SETTINGS: &[Setting] = &[
 /// When second factors are asked for.
 #[derive(Clone, Debug)]
 pub struct Factors {
+    /// Who must have one; `None` leaves each profile its own.
+    pub required_of: Option<SecondFactor>,
     /// For how long a device is not asked again; `None` where it is always asked.
     pub remember_for: Option<Duration>,
     /// The name that passkeys are bound to, if somebody has chosen it.
@@ -61,6 +75,7 @@ impl Factors {
     pub(super) fn from(chosen: &Chosen) -> Result<Self, ConfigError> {
         let span = chosen.span("remember-device", "0s", "365d")?;
         Ok(Self {
+            required_of: chosen.given("second-factor", required_of)?,
             remember_for: (!span.is_zero()).then_some(span),
             rp_id: chosen.given("passkey-rp-id", name_of_host)?,
             related_origins: chosen.given("passkey-origins", origins)?.unwrap_or_default(),
@@ -109,4 +124,9 @@ fn origin(text: &str) -> Parsed<String> {
 
 fn is_base64url(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}
+
+fn required_of(text: &str) -> Parsed<SecondFactor> {
+    let found = SecondFactor::ALL.iter().find(|(word, _)| *word == text).map(|(_, who)| *who);
+    found.ok_or_else(|| format!("{} is none of optional, required, admins", quoted(text)))
 }

@@ -42,7 +42,7 @@ pub(crate) enum Problem {
     OwnAccount,
     /// An administrator asks for the story of a session that there is not.
     NoSuchSession,
-    /// A log-in waits for its second factor.
+    /// A log-in waits for its second factor, or until its account has one.
     Waits(Box<WaitingLogIn>),
     /// A budget is exhausted, for so many seconds.
     RateLimited(u32),
@@ -139,7 +139,14 @@ impl Problem {
                 &rows::SESSION_UNKNOWN,
                 "nothing is known of a session with this id, live or ended; look whether the id is whole",
             ),
-            Self::Waits(waits) => Answer { waits: Some(waits), ..plain(&rows::SECOND_FACTOR_REQUIRED) },
+            Self::Waits(waits) => {
+                let row = if waits.is_enrolment {
+                    &rows::ENROLMENT_REQUIRED
+                } else {
+                    &rows::SECOND_FACTOR_REQUIRED
+                };
+                Answer { waits: Some(waits), ..plain(row) }
+            }
             Self::RateLimited(seconds) => {
                 Answer { retry_after_seconds: Some(seconds), ..plain(&rows::RATE_LIMITED) }
             }

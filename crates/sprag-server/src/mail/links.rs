@@ -36,13 +36,14 @@ impl Links {
             LetterKind::ChangeEmail => "email",
             LetterKind::EmailChanged => "undo",
             LetterKind::LogIn => "code",
-            LetterKind::News => "not-me",
-            LetterKind::SignUpKnown
-            | LetterKind::ChangeEmailKnown
+            LetterKind::News
             | LetterKind::FactorAdded
             | LetterKind::FactorRemoved
             | LetterKind::RecoveryCodeUsed
-            | LetterKind::RecoveryCodesFew
+            | LetterKind::RecoveryCodesFew => "not-me",
+            LetterKind::SignUpKnown
+            | LetterKind::ChangeEmailKnown
+            | LetterKind::LogInCode
             | LetterKind::Test => return None,
         };
         if let Some((_, address)) = self.of_app.iter().find(|(of, _)| *of == page) {

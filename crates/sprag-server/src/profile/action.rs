@@ -98,6 +98,8 @@ pub enum Needs {
     AccessTokenOrRepeat,
     /// An access token; beside one that no longer says whose it is, the refresh token in the cookie does.
     AccessTokenOrCookie,
+    /// An access token, or in the body what goes on with a log-in that waits until its account has a second factor.
+    AccessTokenOrEnrolment,
     /// The access token of an administrator.
     Administrator,
     /// The access token of an administrator, unless the profile lets anybody register.
@@ -215,6 +217,7 @@ impl Action {
             Needs::AccessToken
                 | Needs::AccessTokenOrRepeat
                 | Needs::AccessTokenOrCookie
+                | Needs::AccessTokenOrEnrolment
                 | Needs::Administrator
         )
     }

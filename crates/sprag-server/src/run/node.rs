@@ -340,13 +340,6 @@ fn places(config: &Config, who: Who) -> anyhow::Result<Places> {
     if who == Who::Command {
         return Ok(Places::read_or_tell(geo));
     }
-    if config.risk.policy.second_factor.is_some() {
-        bail!(
-            "{} is set, and there is no kind of second factor yet that anybody could show; leave it off, or set \
-             SPRAG_RISK_REFUSE to refuse such log-ins",
-            config.origin("risk-second-factor").subject("risk-second-factor")
-        );
-    }
     Places::read(geo, config.risk.addresses.as_deref())
 }
 

@@ -7,6 +7,7 @@ mod checker_tests;
 mod connections;
 mod disk;
 mod end_to_end;
+mod factor_codes;
 mod flood;
 mod floods;
 mod framing;

@@ -313,7 +313,10 @@ async fn what_is_asked_for_by_nobody_tells_of_nobody_and_whoever_steps_up_is_tol
     let bobs = bob.logs_in().await;
     world.sends(bobs.bearer_call("POST", REQUEST)).await.refused(404, "factor_unknown");
     world.sends(Call::post(REQUEST).bearer("x")).await.refused(401, "token_invalid");
-    world.sends(Call::post(REQUEST).json(&json!({ "mfa_token": "spo_x" }))).await.refused(400, "link_invalid");
+    world
+        .sends(Call::post(REQUEST).json(&json!({ "mfa_token": "spo_x" })))
+        .await
+        .refused(400, "link_invalid");
 
     // An account that is not there, one that has no passkey, and another passkey than the account's.
     for owner in [vec![7; 16], bob.id.0.as_bytes().to_vec(), ann.id.0.as_bytes().to_vec(), Vec::new()] {

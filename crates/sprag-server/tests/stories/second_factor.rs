@@ -16,27 +16,27 @@ const RECOVERY_CODES: &str = "/api/v1/auth/factors/recovery-codes";
 const LOGIN_FACTOR: &str = "/api/v1/auth/login/factor";
 
 /// An app that shows codes, and what its owner wrote down.
-struct Phone<'w> {
-    world: &'w World,
-    seed: Seed,
-    id: String,
-    recovery_codes: Vec<String>,
+pub(super) struct Phone<'w> {
+    pub(super) world: &'w World,
+    pub(super) seed: Seed,
+    pub(super) id: String,
+    pub(super) recovery_codes: Vec<String>,
 }
 
 impl Phone<'_> {
     /// The code of this step, or that of another one.
-    fn code_in(&self, seconds: u64) -> String {
+    pub(super) fn code_in(&self, seconds: u64) -> String {
         self.seed.code(self.world.now().plus(std::time::Duration::from_secs(seconds)))
     }
 
     /// A code that nobody has used: the next step's.
-    fn next_code(&self) -> String {
+    pub(super) fn next_code(&self) -> String {
         self.world.winds(30);
         self.code_in(0)
     }
 
     /// A code that is none of this minute's.
-    fn wrong_code(&self) -> String {
+    pub(super) fn wrong_code(&self) -> String {
         let now = self.world.now();
         let near: Vec<String> = [-60_i64, -30, 0, 30, 60]
             .into_iter()
@@ -48,7 +48,7 @@ impl Phone<'_> {
 }
 
 /// Adds an app by this device, and shows its first code.
-async fn adds_app<'w>(device: &Device<'w>) -> Phone<'w> {
+pub(super) async fn adds_app<'w>(device: &Device<'w>) -> Phone<'w> {
     let world = device.world;
     let begun =
         world.sends(device.bearer_call("POST", TOTP).json(&json!({ "label": "her phone" }))).await.is(200);
@@ -60,13 +60,13 @@ async fn adds_app<'w>(device: &Device<'w>) -> Phone<'w> {
     phone
 }
 
-async fn confirms(device: &Device<'_>, phone: &Phone<'_>, code: &str) -> Answer {
+pub(super) async fn confirms(device: &Device<'_>, phone: &Phone<'_>, code: &str) -> Answer {
     let path = format!("{TOTP}/{}/confirm", phone.id);
     device.world.sends(device.bearer_call("POST", &path).json(&json!({ "code": code }))).await
 }
 
 /// Types the right password, and is asked for more.
-async fn waits(person: &Person<'_>, device: &Device<'_>) -> String {
+pub(super) async fn waits(person: &Person<'_>, device: &Device<'_>) -> String {
     let answer = person.tries_to_log_in(device, &person.password).await;
     let answer = answer.refused(401, "second_factor_required");
     let token = answer.field("mfa_token");
@@ -74,20 +74,20 @@ async fn waits(person: &Person<'_>, device: &Device<'_>) -> String {
     token
 }
 
-fn shows(device: &Device<'_>, token: &str, code: &str) -> Call {
+pub(super) fn shows(device: &Device<'_>, token: &str, code: &str) -> Call {
     device.call("POST", LOGIN_FACTOR).json(&json!({ "mfa_token": token, "code": code }))
 }
 
-async fn tries(device: &Device<'_>, token: &str, code: &str) -> Answer {
+pub(super) async fn tries(device: &Device<'_>, token: &str, code: &str) -> Answer {
     device.world.sends(shows(device, token, code)).await
 }
 
-fn claims(token: &str) -> Value {
+pub(super) fn claims(token: &str) -> Value {
     let claims = token.split('.').nth(1).expect("a JWT");
     serde_json::from_slice(&BASE64URL_NOPAD.decode(claims.as_bytes()).expect("base64url")).expect("JSON")
 }
 
-fn laptop(world: &World) -> Device<'_> {
+pub(super) fn laptop(world: &World) -> Device<'_> {
     Device::new(world, "Laptop/1.0", "192.0.2.30")
 }
 

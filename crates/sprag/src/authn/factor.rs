@@ -15,10 +15,11 @@ use crate::authn::{Authenticated, Known, Proof};
 use crate::budget::Budget;
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
-use crate::factor::recovery::hash_typed;
+use crate::factor::recovery::{KeptCode, MAX_IMPORTED, hash_typed, hashed_spellings};
 use crate::factor::totp::{DIGITS, KeptSeed};
 use crate::factor::{FactorKind, Held};
 use crate::limits::{Reserved, Whose};
+use crate::password::{Match, Password, Presence};
 use crate::requester::Requester;
 use crate::session::{AccountId, Methods};
 use crate::store::{CredentialId, CredentialKind, Step, Was};
@@ -31,6 +32,12 @@ pub(crate) struct ShownFactor {
     pub(crate) methods: Methods,
     /// What spends it. Where it does not apply, it was used in the meantime.
     pub(crate) spends: Step,
+}
+
+/// The recovery code of ours that somebody typed, if the account has it.
+fn own_code<'h>(held: &'h Held, typed: &str) -> Option<(CredentialId, &'h [u8])> {
+    let hash = hash_typed(typed)?;
+    held.of(CredentialKind::RecoveryCode).find(|(_, kept)| KeptCode::read(kept) == KeptCode::Own(&hash))
 }
 
 /// What a code is.
@@ -126,20 +133,59 @@ impl Authn<'_> {
     /// What a code is that somebody typed. Its try is reserved, or it is none.
     ///
     /// # Errors
-    /// A [`Fault`] where what is kept cannot be read.
-    pub(crate) fn factor_code(&self, account: AccountId, held: &Held, typed: &str) -> Result<Code, Fault> {
+    /// A [`Fault`] where what is kept cannot be read, or nobody has the time to compare.
+    pub(crate) async fn factor_code(
+        &self,
+        account: AccountId,
+        held: &Held,
+        typed: &str,
+        requester: &Requester,
+    ) -> Result<Code, Fault> {
         let digits: String = typed.chars().filter(|c| !c.is_whitespace()).take(DIGITS + 1).collect();
         if digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return self.code_of_app(account, held, &digits);
         }
-        let Some(hash) = hash_typed(typed) else { return Ok(Code::Wrong) };
-        let kept = held.of(CredentialKind::RecoveryCode).find(|(_, kept)| *kept == hash.as_slice());
-        let Some((id, kept)) = kept else { return Ok(Code::Wrong) };
-        Ok(Code::Right(ShownFactor {
-            kind: FactorKind::RecoveryCode,
-            methods: Methods::OTP,
-            spends: Step::ForgetCredential { id, was: Some(kept.to_vec()) },
+        let found = match own_code(held, typed) {
+            Some(found) => Some(found),
+            None => self.code_of_elsewhere(held, typed, requester).await?,
+        };
+        Ok(found.map_or(Code::Wrong, |(id, kept)| {
+            Code::Right(ShownFactor {
+                kind: FactorKind::RecoveryCode,
+                methods: Methods::OTP,
+                spends: Step::ForgetCredential { id, was: Some(kept.to_vec()) },
+            })
         }))
+    }
+
+    /// The recovery code of another system that somebody typed, if it is one: by its own hash there.
+    async fn code_of_elsewhere<'h>(
+        &self,
+        held: &'h Held,
+        typed: &str,
+        requester: &Requester,
+    ) -> Result<Option<(CredentialId, &'h [u8])>, Fault> {
+        let kept = || held.of(CredentialKind::RecoveryCode).map(|(id, row)| (id, row, KeptCode::read(row)));
+        let mut spelled = Vec::new();
+        for (id, row, kept) in kept() {
+            let KeptCode::Sha256(hash) = kept else { continue };
+            if spelled.is_empty() {
+                spelled = hashed_spellings(typed);
+            }
+            if spelled.iter().any(|spelled| spelled.as_slice() == hash) {
+                return Ok(Some((id, row)));
+            }
+        }
+        let Ok(code) = Password::typed(typed.trim()) else { return Ok(None) };
+        for (id, row, kept) in kept().take(MAX_IMPORTED) {
+            let KeptCode::PasswordHash(hash) = kept else { continue };
+            let (from, place) = (requester.prefix(), Presence::default());
+            let compared = self.hasher.verify_from(from, code.clone(), Some(hash.to_owned()), &place).await?;
+            if compared.outcome? != Match::No {
+                return Ok(Some((id, row)));
+            }
+        }
+        Ok(None)
     }
 
     fn code_of_app(&self, account: AccountId, held: &Held, digits: &str) -> Result<Code, Fault> {

@@ -4,6 +4,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{Caller, Engine, Requester, tried_too_often};
+use crate::account::Account;
 use crate::audit::EventKind;
 use crate::clock::{Timestamp, millis};
 use crate::error::{Error, Fault, Refusal};
@@ -34,9 +35,18 @@ pub struct FactorsHeld {
     pub recovery_codes: usize,
 }
 
+/// What makes a factor of something that its owner has shown.
+pub(super) struct Confirmed {
+    pub(super) steps: Vec<Step>,
+    pub(super) events: Vec<(EventKind, Option<String>)>,
+    pub(super) codes: Vec<RecoveryCode>,
+}
+
 /// A seed that waits for its first code.
 #[derive(Debug)]
 pub struct NewTotp {
+    /// Whose.
+    pub account: AccountId,
     /// Which of the account's.
     pub id: Uuid,
     /// The seed, for its owner alone.
@@ -106,7 +116,7 @@ impl Factors<'_> {
         ];
         let commit = Commit { account, expect: Expect::Anything, steps, events: Vec::new() };
         match engine.store.commit(commit).await? {
-            Committed::Done { .. } => Ok(NewTotp { id, seed }),
+            Committed::Done { .. } => Ok(NewTotp { account, id, seed }),
             Committed::Missed { .. } | Committed::AccountMoved => Err(Refusal::AccountUnknown.into()),
         }
     }
@@ -128,44 +138,58 @@ impl Factors<'_> {
         let (authn, account) = (engine.authn(), caller.key.account);
         let reserved = authn.reserve_code(account, requester).await?;
         for _ in 0..=MAX_MISSES {
-            let (held, now) = (authn.held(account).await?, engine.now());
-            let row = held.of(CredentialKind::WaitingTotp).find(|(waiting, _)| waiting.id == id);
-            let row = row.ok_or(Refusal::FactorUnknown)?;
-            if now.millis_since(KeptSeed::read(row.1)?.made_at) > millis(WAITS_FOR) {
-                return Err(Refusal::FactorUnknown.into());
-            }
-            if held.of(CredentialKind::Totp).count() >= MAX_TOTP {
-                return Err(Refusal::FactorsFull.into());
-            }
-            let Some(confirms) = authn.confirms(account, row, code)? else {
-                return Err(Refusal::CodeWrong.into());
-            };
-            let is_first = !held.has_factor();
-            let (mut steps, mut codes) = (confirms.to_vec(), Vec::new());
-            let mut events = vec![(EventKind::FactorAdded, Some(FactorKind::Totp.name().to_owned()))];
+            let held = authn.held(account).await?;
             let owner = engine.accounts().get(account).await?;
-            steps.extend(engine.tells_owner(&owner, LetterKind::FactorAdded, requester, now));
-            if is_first {
-                steps.insert(0, Step::ExpectNoFactor);
-                steps.extend(self.ends_others(
-                    caller.key.session,
-                    requester,
-                    now,
-                    "a second factor was added",
-                ));
-                let (put, made) = self.makes_codes(now);
-                steps.extend(put);
-                codes = made;
-                events.push((EventKind::RecoveryCodesMade, None));
-            }
-            if self.commit_of(account, Expect::Standing(caller.state.epoch), steps, events, requester).await?
-            {
+            let own = Some(caller.key.session);
+            let confirmed = self.confirming(&owner, &held, (id, code), own, requester)?;
+            let Confirmed { steps, events, codes } = confirmed;
+            let expect = Expect::Standing(caller.state.epoch);
+            if self.commit_of(account, expect, steps, events, requester).await? {
                 authn.give_code_back(&reserved).await;
                 return Ok(codes);
             }
             self.expect_live(caller).await?;
         }
         Err(tried_too_often("add a second factor").into())
+    }
+
+    /// What makes a factor of a seed by its first code, and ends all of the account's sessions but the one that asks, where it is its
+    /// first factor.
+    pub(super) fn confirming(
+        &self,
+        owner: &Account,
+        held: &Held,
+        (id, code): (Uuid, &str),
+        own: Option<SessionId>,
+        requester: &Requester,
+    ) -> Result<Confirmed, Error> {
+        let Self(engine) = self;
+        let now = engine.now();
+        let row = held.of(CredentialKind::WaitingTotp).find(|(waiting, _)| waiting.id == id);
+        let row = row.ok_or(Refusal::FactorUnknown)?;
+        if now.millis_since(KeptSeed::read(row.1)?.made_at) > millis(WAITS_FOR) {
+            return Err(Refusal::FactorUnknown.into());
+        }
+        if held.of(CredentialKind::Totp).count() >= MAX_TOTP {
+            return Err(Refusal::FactorsFull.into());
+        }
+        let Some(confirms) = engine.authn().confirms(owner.id, row, code)? else {
+            return Err(Refusal::CodeWrong.into());
+        };
+        let (mut steps, mut codes) = (confirms.to_vec(), Vec::new());
+        let mut events = vec![(EventKind::FactorAdded, Some(FactorKind::Totp.name().to_owned()))];
+        steps.extend(engine.tells_owner(owner, LetterKind::FactorAdded, requester, now));
+        // What was shown before is no longer all that may be asked for.
+        steps.push(Step::ForgetCredentials(CredentialKind::Remembered));
+        if !held.has_factor() {
+            steps.insert(0, Step::ExpectNoFactor);
+            steps.extend(self.ends_others(own, requester, now, "a second factor was added"));
+            let (put, made) = self.makes_codes(now);
+            steps.extend(put);
+            codes = made;
+            events.push((EventKind::RecoveryCodesMade, None));
+        }
+        Ok(Confirmed { steps, events, codes })
     }
 
     /// Removes one of the caller's factors, or a seed that waits for its first code. With the last factor its recovery codes go,
@@ -193,7 +217,7 @@ impl Factors<'_> {
                 steps.push(Step::ExpectNoFactor);
                 steps.push(Step::ForgetCredentials(CredentialKind::RecoveryCode));
                 let why = "the last second factor was removed";
-                steps.extend(self.ends_others(caller.key.session, requester, now, why));
+                steps.extend(self.ends_others(Some(caller.key.session), requester, now, why));
             }
             if self.commit_of(account, Expect::Standing(caller.state.epoch), steps, events, requester).await?
             {
@@ -242,6 +266,7 @@ impl Factors<'_> {
         let steps = CredentialKind::OF_FACTORS.into_iter().map(Step::ForgetCredentials);
         let steps = steps.chain([
             Step::EndTokens { purpose: Purpose::SecondFactor },
+            Step::EndTokens { purpose: Purpose::Enrolment },
             Step::MoveEpoch,
             Step::EndSessions { except: None, with: None, ending },
         ]);
@@ -319,7 +344,7 @@ impl Factors<'_> {
     /// Ends all sessions but the one that asks, and what remembers devices.
     pub(super) fn ends_others(
         &self,
-        own: SessionId,
+        except: Option<SessionId>,
         requester: &Requester,
         now: Timestamp,
         why: &str,
@@ -327,7 +352,7 @@ impl Factors<'_> {
         let ending = Ending { note: Some(why.to_owned()), ..requester.ending(EndCause::Revoked, now) };
         [
             Step::ForgetCredentials(CredentialKind::Remembered),
-            Step::EndSessions { except: Some(own), with: None, ending },
+            Step::EndSessions { except, with: None, ending },
         ]
     }
 

@@ -123,7 +123,7 @@ impl Factors<'_> {
         if !held.has_factor() {
             steps.insert(0, Step::ExpectNoFactor);
             let why = "a second factor was added";
-            steps.extend(self.ends_others(caller.key.session, requester, now, why));
+            steps.extend(self.ends_others(Some(caller.key.session), requester, now, why));
             let (put, made) = self.makes_codes(now);
             steps.extend(put);
             recovery_codes = made;

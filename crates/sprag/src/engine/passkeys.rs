@@ -69,7 +69,10 @@ impl Engine {
         let account = match whose {
             PasskeyOf::Anybody => None,
             PasskeyOf::Caller(caller) => Some(caller.key.account),
-            PasskeyOf::Waiting(token) => Some(self.account_waiting(client, token, requester).await?),
+            PasskeyOf::Waiting(token) => {
+                let found = self.waiting(client, Purpose::SecondFactor, token, requester).await?;
+                Some(found.account.id)
+            }
         };
         let begun = site.start_discoverable_authentication();
         let (mut options, asked) = begun.map_err(|error| Fault::internal(ASK, error))?;
@@ -125,8 +128,9 @@ impl Engine {
             return Err(Refusal::AccountDisabled.into());
         }
         let known = authn.known(account.id, shown).await?;
-        let spending = Spending { steps: vec![factor.spends], events: Vec::new() };
         let somebody = Authenticated::by_factor(account, factor.methods, self.now(), known);
+        let risk = self.before_opening(&somebody, open, requester, somebody.at()).await?;
+        let spending = Spending { steps: vec![factor.spends], events: Vec::new(), risk };
         match self.open(client, somebody, Some(spending), open, requester).await? {
             Opened::Session(pair) => Ok(*pair),
             // It was used or removed at the same moment, or the account moved on; another challenge shows which.

@@ -3,7 +3,7 @@
 
 use super::pair::{About, Told};
 use super::refresh::present;
-use super::{ClientPolicy, Engine, Requester, TokenPair};
+use super::{Caller, ClientPolicy, Engine, Requester, TokenPair};
 use crate::authn::{Authenticated, Code};
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
@@ -37,6 +37,33 @@ impl Engine {
         let Some(text) = text else { return Ok(None) };
         let token = self.recognise(client, text, self.now()).await?;
         Ok(token.filter(|token| token.key == key))
+    }
+
+    /// Has whoever calls be the account's owner: they showed it a moment ago, or know its password. Of an account with a second
+    /// factor the password alone says nothing: a stolen session and a phished password would own it.
+    pub(super) async fn expect_owner(
+        &self,
+        caller: &Caller,
+        (password, is_fresh): (Option<&str>, bool),
+        why: &'static str,
+        requester: &Requester,
+    ) -> Result<(), Error> {
+        self.expect_fresh_by_factor(caller, is_fresh).await?;
+        match password {
+            Some(password) => {
+                self.owner(caller.key, Password::typed(password)?, why, requester).await.map(drop)
+            }
+            None if is_fresh => Ok(()),
+            None => Err(Refusal::StepUpRequired.into()),
+        }
+    }
+
+    /// Refuses whoever has a second factor and did not show it a moment ago.
+    pub(super) async fn expect_fresh_by_factor(&self, caller: &Caller, is_fresh: bool) -> Result<(), Error> {
+        match is_fresh || !self.authn().held(caller.key.account).await?.has_factor() {
+            true => Ok(()),
+            false => Err(Refusal::StepUpRequired.into()),
+        }
     }
 
     /// The owner of the account whose session asks, if they know its password.
@@ -134,7 +161,7 @@ impl Engine {
         let (authn, account) = (self.authn(), asked.key.account);
         let reserved = authn.reserve_code(account, requester).await?;
         let held = authn.held(account).await?;
-        let Code::UsedBefore = authn.factor_code(account, &held, code)? else {
+        let Code::UsedBefore = authn.factor_code(account, &held, code, requester).await? else {
             authn.note_wrong_code(account, requester).await?;
             return Ok(None);
         };

@@ -108,6 +108,11 @@ table! {
         "this account has a second factor, so no session was opened; show it with the mfa_token of this answer",
         "The password is right, and the account has a second factor: `mfa_token`, good for five minutes and five tries, goes on with the log-in. At a step-up: the password is not asked for where there is a second factor",
         "";
+    /// The password is right, and the account must have a second factor and has none.
+    ENROLMENT_REQUIRED: "enrolment_required", 401,
+        "this account must have a second factor and has none, so no session was opened; add one with the mfa_token of this answer",
+        "The password is right, and the profile wants a second factor of this account, which has none: `mfa_token`, good for 15 minutes, adds one and does nothing else. Where `factors` has `mailed_code`, the code of a letter comes first",
+        "";
     /// The code is not one of the account's second factors, or was used before. Not 401: front ends answer that with a refresh.
     CODE_WRONG: "code_wrong", 403,
         "this code is wrong, or has been used already; wait for the next one, or use a recovery code",
@@ -279,6 +284,8 @@ pub enum Refusal {
     NameTaken,
     /// The password is right, and the account has a second factor.
     SecondFactorRequired,
+    /// The password is right, and the account must have a second factor and has none.
+    EnrolmentRequired,
     /// The code is not one of the account's second factors, or was used before.
     CodeWrong,
     /// The passkey is not one of the account's, was made or used elsewhere, or answers no challenge of ours.
@@ -333,6 +340,7 @@ impl Refusal {
             Self::SecondFactorRequired => &SECOND_FACTOR_REQUIRED,
             Self::CodeWrong | Self::PasskeyWrong => &CODE_WRONG,
             Self::PasskeysUnavailable => &PASSKEYS_UNAVAILABLE,
+            Self::EnrolmentRequired => &ENROLMENT_REQUIRED,
             Self::FactorUnknown => &FACTOR_UNKNOWN,
             Self::FactorsFull => &FACTORS_FULL,
             Self::StepUpRequired => &STEP_UP_REQUIRED,

@@ -37,6 +37,9 @@ pub const MAX_SEED_BYTES: usize = 128;
 /// The shortest one: 80 bits, as older systems make them.
 pub const MIN_SEED_BYTES: usize = 10;
 
+/// How a seed begins that apps read from a QR code.
+const URI: &str = "otpauth://";
+
 const VERSION: u8 = 1;
 const HEAD_BYTES: usize = 1 + 8 + 8;
 
@@ -69,6 +72,35 @@ impl Seed {
         let plain = Zeroizing::new(plain.map(|c| c.to_ascii_uppercase()).collect::<String>());
         let bytes = Zeroizing::new(BASE32_NOPAD.decode(plain.as_bytes()).ok()?);
         (MIN_SEED_BYTES..=MAX_SEED_BYTES).contains(&bytes.len()).then_some(Self { bytes, label })
+    }
+
+    /// One that another system made, as it keeps it: in base32, or as an `otpauth://` URI with the codes that are taken here, six digits
+    /// each thirty seconds by SHA-1.
+    ///
+    /// # Errors
+    /// Why it cannot be taken, as the end of a sentence that begins with it.
+    pub fn from_text(text: &str) -> Result<Self, &'static str> {
+        let text = text.trim();
+        if !text.to_ascii_lowercase().starts_with(URI) {
+            return Self::from_base32(text, None).ok_or("is no seed in base32 of 10 to 128 bytes");
+        }
+        let path = text.get(URI.len()..).unwrap_or_default();
+        let (kind, _) = path.split_once('/').ok_or("is no otpauth URI")?;
+        if !kind.eq_ignore_ascii_case("totp") {
+            return Err("is of counted codes, and only time-based ones are taken");
+        }
+        let (_, query) = path.split_once('?').ok_or("is an otpauth URI without a secret")?;
+        let of = |name: &str| {
+            let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            pairs.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value).next_back()
+        };
+        let is = |name, usual: &str| of(name).is_none_or(|value| value.eq_ignore_ascii_case(usual));
+        if !is("algorithm", "SHA1") || !is("digits", "6") || !is("period", "30") {
+            return Err("is of codes that are not six digits each thirty seconds by SHA-1");
+        }
+        let secret = of("secret").ok_or("is an otpauth URI without a secret")?.replace("%3D", "=");
+        Self::from_base32(&secret.replace("%3d", "="), None)
+            .ok_or("has a secret that is not 10 to 128 bytes in base32")
     }
 
     /// As people copy it.
@@ -293,6 +325,33 @@ mod tests {
         }
         for none in ["", "GEZDGNBV", "GEZDGNBVGY3TQOJ1", "é"] {
             assert!(Seed::from_base32(none, None).is_none(), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_seed_of_another_system_is_read_as_it_is_kept_there() {
+        let plain = Seed::from_base32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", None).unwrap();
+        for text in [
+            "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
+            " gezd gnbv gy3t qojq gezd gnbv gy3t qojq ",
+            "otpauth://totp/Old:ann%40example.org?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=Old",
+            "otpauth://totp/ann?algorithm=sha1&digits=6&period=30&secret=gezdgnbvgy3tqojqgezdgnbvgy3tqojq",
+            "OTPAUTH://TOTP/x?SECRET=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ%3D%3D",
+        ] {
+            assert_eq!(Seed::from_text(text).unwrap().base32(), plain.base32(), "{text}");
+        }
+        for (text, why) in [
+            ("", "no seed in base32"),
+            ("GEZDGNBV", "no seed in base32"),
+            ("otpauth://hotp/x?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "counted codes"),
+            ("otpauth://totp/x?issuer=Old", "without a secret"),
+            ("otpauth://totp", "no otpauth URI"),
+            ("otpauth://totp/x?secret=GEZDGNBVGY3TQOJQ&digits=8", "not six digits"),
+            ("otpauth://totp/x?secret=GEZDGNBVGY3TQOJQ&algorithm=SHA256", "not six digits"),
+            ("otpauth://totp/x?secret=GEZDGNBVGY3TQOJQ&period=60", "not six digits"),
+            ("otpauth://totp/x?secret=018", "10 to 128 bytes"),
+        ] {
+            assert!(Seed::from_text(text).is_err_and(|told| told.contains(why)), "{text}");
         }
     }
 }

@@ -9,14 +9,15 @@ use super::Subject;
 use super::commits::alone;
 use super::world::{NOW, SECOND, World};
 use crate::account::Account;
+use crate::store::reference::Rows;
 use crate::store::{Committed, CredentialId, CredentialKind, Step, Was};
 
 const fn of_kind(kind: CredentialKind, number: u128) -> CredentialId {
     CredentialId { kind, id: Uuid::from_u128(number) }
 }
 
-/// A step that concerns second factors, on few enough of them that most are met again.
-pub(super) fn any_step(world: &World) -> Step {
+/// A step that concerns second factors, on few enough of them that most are met again, and often on one that there is.
+pub(super) fn any_step(world: &World, rows: &Rows) -> Step {
     let kind = world.one_of(&CredentialKind::OF_FACTORS);
     let id = of_kind(kind, u128::from(world.pick(2) == 0));
     let (secret, at) = (world.one_of(&["0", "1"]).as_bytes().to_vec(), NOW.plus(SECOND));
@@ -29,7 +30,14 @@ pub(super) fn any_step(world: &World) -> Step {
             };
             Step::PutCredential { id, was, to: secret, at }
         }
-        3 | 4 => Step::ForgetCredential { id, was: (world.pick(2) == 0).then_some(secret) },
+        3 | 4 => {
+            let of_factors =
+                rows.credentials.keys().filter(|id| CredentialKind::OF_FACTORS.contains(&id.kind));
+            let known: Vec<CredentialId> = of_factors.copied().collect();
+            let is_known = !known.is_empty() && world.pick(4) > 0;
+            let id = if is_known { world.one_of(&known) } else { id };
+            Step::ForgetCredential { id, was: (world.pick(2) == 0).then_some(secret) }
+        }
         5 => Step::ForgetCredentials(kind),
         _ => Step::ExpectNoFactor,
     }

@@ -67,7 +67,7 @@ pub(super) async fn a_commit_does_what_its_steps_say_or_nothing(subject: Arc<dyn
             assert_eq!(read(&world, &account, &rows).await, rows, "{commit:?}");
         }
     }
-    assert_eq!(met.len(), 31, "every kind of step was met: {met:?}");
+    assert_eq!(met.len(), 34, "every kind of step was met: {met:?}");
     for (kind, (applied, missed)) in met {
         let is_even = applied >= FEW && (missed >= FEW || ALWAYS.contains(&kind));
         assert!(is_even, "{kind} applied {applied} times and missed {missed} times: too one-sided");
@@ -225,7 +225,7 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
         ..Ending::by_itself(world.one_of(&[EndCause::Logout, EndCause::Admin]), at)
     };
     match world.pick(36) {
-        30..=35 => super::factors::any_step(world),
+        30..=35 => super::factors::any_step(world, rows),
         22..=29 => any_step_of_letters(world, account.id, epoch, rows),
         0 => Step::CreateAccount(Box::new(account.clone())),
         1 if world.pick(3) == 0 => Step::AddName(taken()),
