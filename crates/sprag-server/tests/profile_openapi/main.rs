@@ -11,7 +11,7 @@ use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use sprag_server::openapi::{docs_router, document};
-use sprag_server::profile::{CODES, FieldAtFault, Profile, Route, SYSTEM_PATHS, builtin_names};
+use sprag_server::profile::{CODES, FieldAtFault, Profile, SYSTEM_PATHS, builtin_names};
 use tower::ServiceExt as _;
 
 use crate::may_answer::may_answer;

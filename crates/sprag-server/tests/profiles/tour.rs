@@ -302,6 +302,8 @@ pub(crate) fn fields(route: &Route, client: &LoggedIn) -> Map<String, Value> {
             Input::MfaToken => client.mfa.as_str(),
             Input::Code if client.code.is_empty() => "123456",
             Input::Code => client.code.as_str(),
+            // One or the other: here it is the code, or the password.
+            Input::Credential if matches!(route.action.name(), "login_factor" | "step_up") => continue,
             Input::Credential => "{}",
             Input::RememberDevice => "false",
             Input::DeviceToken => "spm_none",
