@@ -8,6 +8,7 @@ export default defineConfig({
     'src/svelte.ts',
     'src/axios.ts',
     'src/rtk-query.ts',
+    'src/passkeys.ts',
     'src/service-worker.ts',
     'src/server.ts',
     'src/verify.ts',

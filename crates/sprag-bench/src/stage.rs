@@ -40,6 +40,8 @@ const IMPORTED: ImportedUser<'static> = ImportedUser {
     username: None,
     email: None,
     password_hash: "",
+    totp_secret: None,
+    recovery_codes: &[],
     name: None,
     given_name: None,
     family_name: None,

@@ -31,6 +31,8 @@ pub(super) struct User {
     username: Option<String>,
     email: Option<String>,
     password_hash: String,
+    totp_secret: Option<String>,
+    recovery_codes: Vec<String>,
     name: Option<String>,
     given_name: Option<String>,
     family_name: Option<String>,
@@ -55,6 +57,8 @@ impl User {
         // Nobody logs in who is not said to be active, or where nothing is said.
         let is_inactive = matches!(fields.status(F::IsActive)?, Status::No | Status::Empty);
         let is_disabled = matches!(fields.status(F::IsDisabled)?, Status::Yes | Status::Empty);
+        // What was begun and never confirmed is no factor. Where its status is empty, it may be one.
+        let has_factor = !matches!(fields.status(F::TotpIsActive)?, Status::No);
         Ok(Self {
             external_id: fields.needed(F::ExternalId, value::text)?,
             username: fields.text(F::Username)?,
@@ -64,6 +68,8 @@ impl User {
                 fields.read(F::PasswordHash, value::secret)?.unwrap_or_default(),
                 fields.read(F::PasswordSalt, value::secret)?,
             ),
+            totp_secret: fields.read(F::TotpSecret, value::secret)?.filter(|_| has_factor),
+            recovery_codes: fields.read(F::RecoveryCodes, value::list)?.unwrap_or_default(),
             name: fields.text(F::Name)?,
             given_name: fields.text(F::GivenName)?,
             family_name: fields.text(F::FamilyName)?,
@@ -86,6 +92,8 @@ impl User {
             username: self.username.as_deref(),
             email: self.email.as_deref(),
             password_hash: &self.password_hash,
+            totp_secret: self.totp_secret.as_deref(),
+            recovery_codes: &self.recovery_codes,
             name: self.name.as_deref(),
             given_name: self.given_name.as_deref(),
             family_name: self.family_name.as_deref(),
@@ -114,7 +122,7 @@ impl User {
 
     /// This user, for a store that is not meant to hold a hash.
     pub(super) fn without_password(&self) -> Self {
-        Self { password_hash: String::new(), ..self.clone() }
+        Self { password_hash: String::new(), totp_secret: None, recovery_codes: Vec::new(), ..self.clone() }
     }
 
     /// What nobody else can have as well, near enough as it is compared.
@@ -223,7 +231,7 @@ pub(super) fn shown_id(record: &Record, shape: &TableShape) -> Option<String> {
     use ImportField as F;
     let fields = Fields { record, shape };
     let id = fields.text(F::ExternalId).ok().flatten().or_else(|| fields.text(F::User).ok().flatten())?;
-    let secrets = [F::PasswordHash, F::Token, F::TokenSha256];
+    let secrets = [F::PasswordHash, F::TotpSecret, F::Token, F::TokenSha256];
     let is_secret = secrets.into_iter().any(|field| fields.text(field).ok().flatten().as_ref() == Some(&id));
     (!is_secret && id.len() <= MAX_SHOWN_ID_BYTES && !id.contains('$')).then_some(id)
 }

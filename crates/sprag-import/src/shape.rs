@@ -37,6 +37,12 @@ fields! {
     PasswordHash = "password_hash";
     /// The salt of the password's hash, where it stands in a column of its own.
     PasswordSalt = "password_salt";
+    /// The seed of time-based one-time passwords: base32, or an `otpauth://` URI.
+    TotpSecret = "totp_secret";
+    /// Whether that seed is asked for.
+    TotpIsActive = "totp_is_active";
+    /// The hashes of the recovery codes: a list.
+    RecoveryCodes = "recovery_codes";
     /// The user's whole name.
     Name = "name";
     /// The given name.
@@ -80,6 +86,12 @@ impl ImportField {
         matches!(self, Self::IsActive | Self::IsDisabled | Self::IsRevoked | Self::RevokedAt)
     }
 
+    /// Whether it is about second factors. Such a column is never optional.
+    #[must_use]
+    pub fn is_of_factors(self) -> bool {
+        matches!(self, Self::TotpSecret | Self::TotpIsActive | Self::RecoveryCodes)
+    }
+
     /// Whether a user or session can do without it.
     #[must_use]
     pub fn may_be_lacking(self) -> bool {
@@ -117,6 +129,9 @@ impl ImportKind {
                 F::Email,
                 F::PasswordHash,
                 F::PasswordSalt,
+                F::TotpSecret,
+                F::TotpIsActive,
+                F::RecoveryCodes,
                 F::Name,
                 F::GivenName,
                 F::FamilyName,
@@ -216,6 +231,12 @@ impl ImportColumn {
                 "name the column alone, or leave the field out if the source has none",
             ));
         }
+        if is_optional && field.is_of_factors() {
+            return Err((
+                "takes no question mark: where its column is not found, people would log in without their second factor",
+                "name the column alone, or leave the field out if the source has none",
+            ));
+        }
         Ok(Self { field, column: column.to_owned(), is_optional })
     }
 }
@@ -266,6 +287,11 @@ impl TableShape {
         if kind == ImportKind::Sessions && has(F::Token) == has(F::TokenSha256) {
             let what = "a session needs its token, in clear or hashed".to_owned();
             return Err((what, "write either \"token\" or \"token_sha256\""));
+        }
+        if kind == ImportKind::Users && !has(F::TotpSecret) && (has(F::TotpIsActive) || has(F::RecoveryCodes))
+        {
+            let what = "what is said of second factors needs their seeds".to_owned();
+            return Err((what, "add \"totp_secret\""));
         }
         if self.admin_role.is_some() && !has(F::Role) {
             return Err(("admin_role needs the column of the role".to_owned(), "add \"role\" to columns"));

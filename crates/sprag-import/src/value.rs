@@ -86,6 +86,50 @@ pub(super) fn secret(value: &Value) -> Result<Option<String>, Wrong> {
     Ok(Some(kept.trim_matches(is_padding).to_owned()).filter(|text| !text.is_empty()))
 }
 
+/// A list of texts: a JSON array, or one that is written as a text, or texts with commas, blanks or line breaks between them.
+pub(super) fn list(value: &Value) -> Result<Option<Vec<String>>, Wrong> {
+    const WRONG: Wrong = "holds no list of texts";
+    let texts = |values: &[Value]| {
+        let texts = values.iter().map(|value| value.as_str().map(str::to_owned));
+        texts.collect::<Option<Vec<String>>>().ok_or(WRONG)
+    };
+    match value {
+        Value::Array(values) => texts(values).map(Some),
+        Value::String(text) if text.trim_start().starts_with('[') => {
+            let values: Vec<Value> = serde_json::from_str(text).map_err(|_| WRONG)?;
+            texts(&values).map(Some)
+        }
+        // PostgreSQL writes an array in braces, and others have texts with something between them.
+        Value::String(text) => {
+            let text = text.trim().trim_start_matches('{').trim_end_matches('}');
+            let found = between(text).map(|text| text.trim_matches(['"', ',']).to_owned());
+            Ok(Some(found.filter(|text| !text.is_empty()).collect()))
+        }
+        Value::Null => Ok(None),
+        _ => Err(WRONG),
+    }
+}
+
+/// The parts of a text between blanks and commas. Argon2 has commas in a hash, which no `$` follows.
+fn between(text: &str) -> impl Iterator<Item = &str> {
+    let has_hashes = text.contains('$');
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let mut places = rest.char_indices().skip(1);
+        let end = places.find_map(|(at, c)| {
+            let follows = rest[at + c.len_utf8()..].chars().next();
+            let parts = c == ',' && (!has_hashes || matches!(follows, Some('$' | '"') | None));
+            (c.is_whitespace() || parts).then_some(at)
+        });
+        let (part, others) = rest.split_at(end.unwrap_or(rest.len()));
+        rest = others.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
+        Some(part)
+    })
+}
+
 /// Bytes: their characters, where they are those of a hash or a token, and otherwise in hexadecimal, as ids and digests.
 pub(super) fn bytes(bytes: &[u8]) -> String {
     let text = visible(bytes).filter(|text| text.len() >= MIN_KEPT_AS_BYTES);
@@ -356,6 +400,27 @@ mod tests {
         assert_eq!(sha256(&json!(null)), Ok(None));
         for wrong in [json!("fb"), json!("fb".repeat(31)), json!("x".repeat(64)), json!(1)] {
             assert!(sha256(&wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_read_however_a_source_writes_it() {
+        let argon = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA";
+        let of = |value: Value| list(&value).unwrap().unwrap();
+        assert_eq!(of(json!(["a", "b"])), ["a", "b"]);
+        for text in ["a,b", "a b", "a\nb\n", "{a,b}", "[\"a\", \"b\"]", " a , b ", "{\"a\",\"b\"}"] {
+            assert_eq!(of(json!(text)), ["a", "b"], "{text}");
+        }
+        for text in
+            [format!("{argon},{argon}"), format!("{argon}\n{argon}"), format!("{{\"{argon}\",\"{argon}\"}}")]
+        {
+            assert_eq!(of(json!(text)), [argon, argon], "{text}");
+        }
+        assert_eq!(of(json!("{$2b$04$x,$2b$04$y}")), ["$2b$04$x", "$2b$04$y"]);
+        assert_eq!(of(json!("")), Vec::<String>::new());
+        assert_eq!(list(&Value::Null), Ok(None));
+        for odd in [json!([1]), json!(1), json!("[1"), json!({})] {
+            assert!(list(&odd).is_err(), "{odd}");
         }
     }
 }

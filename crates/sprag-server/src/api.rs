@@ -11,20 +11,26 @@ use axum::response::Response;
 use crate::edge::refusal::Problem;
 use crate::profile::Action;
 
+mod add_passkey;
+mod add_totp;
 mod challenge;
 mod change_email;
 mod change_user;
 mod confirm_email;
+mod confirm_totp;
 mod context;
 mod create_user;
 mod delete_me;
 mod delete_user;
 mod end_any_session;
+mod end_factor;
 mod end_session;
 mod end_user_sessions;
+mod enrolling;
 mod events;
 mod explain;
 mod export_me;
+mod factors;
 mod forgot_password;
 mod invite;
 mod keep_me;
@@ -33,15 +39,21 @@ mod load;
 mod logging_in;
 mod login;
 mod login_by_code;
+mod login_factor;
+mod login_passkey;
 mod logout;
 mod logout_all;
 mod me;
+mod new_recovery_codes;
 mod not_me;
+mod passkey_options;
+mod passkey_request;
 mod password;
 mod refresh;
 mod register;
 mod report;
 mod reset_password;
+mod reset_user_factors;
 mod revoke;
 mod send_code;
 mod send_verification;
@@ -51,6 +63,7 @@ mod step_up;
 mod undo_email;
 mod user;
 mod user_events;
+mod user_factors;
 mod user_sessions;
 mod users;
 mod verify_email;
@@ -113,6 +126,18 @@ actions![
     reset_password,
     verify_email,
     send_verification,
+    login_factor,
+    factors,
+    end_factor,
+    add_totp,
+    confirm_totp,
+    passkey_options,
+    add_passkey,
+    passkey_request,
+    login_passkey,
+    new_recovery_codes,
+    user_factors,
+    reset_user_factors,
     invite,
     delete_me,
     export_me,

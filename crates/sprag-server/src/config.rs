@@ -12,6 +12,7 @@ mod browsers;
 mod chosen;
 mod dotenv;
 mod error;
+mod factors;
 mod file;
 mod imported;
 mod limits;
@@ -53,6 +54,7 @@ pub use crate::duration::spell;
 pub use accounts::Accounts;
 pub use browsers::Browsers;
 pub use error::ConfigError;
+pub use factors::Factors;
 pub use imported::Imported;
 pub use limits::Limits;
 pub use links::AppLinks;
@@ -97,6 +99,8 @@ pub struct Config {
     pub profiles: Vec<ProfileRef>,
     /// How long sessions live and are kept, and how many an account may have.
     pub sessions: Sessions,
+    /// When second factors are asked for.
+    pub factors: Factors,
     /// How letters leave, and from whom.
     pub mail: Mail,
     /// Where the server's own pages are, and what they look like.
@@ -347,6 +351,7 @@ impl Sources {
             file: self.file_path().map(PathBuf::from),
             profiles: profiles::from(chosen)?,
             sessions: Sessions::from(chosen)?,
+            factors: Factors::from(chosen)?,
             accounts: Accounts::from(chosen)?,
             tokens: Tokens::from(chosen, listen.issuer())?,
             browsers: Browsers::from(chosen)?,

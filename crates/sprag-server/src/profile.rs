@@ -33,7 +33,7 @@ use extends::Text;
 use route::Surroundings;
 use section::Section;
 use serde_json::Map;
-use sprag::engine::{AccessTokenShape, Claims, ClientPolicy, Confirmation, NextId, Subject};
+use sprag::engine::{AccessTokenShape, Claims, ClientPolicy, Confirmation, NextId, SecondFactor, Subject};
 use sprag::policy::{PasswordLength, Policy};
 use sprag::session::ProfileId;
 
@@ -46,7 +46,7 @@ pub use action::{Action, Answer, IdOf, Needs, Pair, Whose};
 pub use error::ProfileError;
 pub use extends::resolved;
 pub use fact::{Fact, FactKind};
-pub use facts::{Facts, FieldFacts, RefusalFacts, SessionFacts};
+pub use facts::{Facts, FieldFacts, RefusalFacts, SessionFacts, WaitingFacts};
 pub use hooks::HookTargets;
 pub use import::{ImportColumn, ImportField, ImportKind, ImportShape, TableShape};
 pub(crate) use next_id::KINDS as ID_KINDS;
@@ -130,6 +130,8 @@ pub struct Client {
     pub link_works_anywhere: bool,
     /// How long a password must be that is chosen with it.
     pub password: PasswordLength,
+    /// Who must have a second factor to log in with it.
+    pub second_factor: SecondFactor,
 }
 
 /// How refresh tokens travel.
@@ -292,6 +294,7 @@ impl Profile {
                 confirmation: confirmation(profile)?,
                 link_works_anywhere: link_works_anywhere(profile)?,
                 password: settings::password(profile)?,
+                second_factor: second_factor(profile)?,
                 encoding,
                 access: settings::access(profile)?,
                 next_id: next_id::parse(profile)?,
@@ -339,6 +342,7 @@ impl Profile {
             takes_imported_tokens: self.wire.refresh.takes_imported_tokens,
             next_id: self.client.next_id,
             confirmation: self.client.confirmation,
+            second_factor: self.client.second_factor,
             password: self.client.password,
             // Whoever serves it knows what can be asked.
             hooks: sprag::hooks::Hooks::default(),
@@ -362,7 +366,7 @@ impl Profile {
 const EMAIL_VERIFIED: &str = "email_verified";
 
 /// The keys of a profile, in the order of the reference.
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "extends",
     "id",
     "about",
@@ -374,6 +378,7 @@ const KEYS: [&str; 20] = [
     "email_confirmation",
     "login_link",
     "password",
+    "second_factor",
     "geo",
     "hooks",
     "offers",
@@ -401,6 +406,10 @@ fn link_works_anywhere(profile: &Section<'_>) -> Result<bool, ProfileError> {
         Some(field) => field.one_of(&[("same_browser", false), ("anywhere", true)]),
         None => Ok(false),
     }
+}
+
+fn second_factor(profile: &Section<'_>) -> Result<SecondFactor, ProfileError> {
+    profile.get("second_factor").map_or(Ok(SecondFactor::default()), |field| field.one_of(&SecondFactor::ALL))
 }
 
 fn registration(profile: &Section<'_>) -> Result<Registration, ProfileError> {

@@ -14,6 +14,7 @@ pub mod node;
 pub(crate) mod numbering;
 pub(crate) mod open_files;
 mod overrides;
+pub(crate) mod passkeys;
 pub(crate) mod reload;
 pub mod ring_file;
 pub mod ring_watch;

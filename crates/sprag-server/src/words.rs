@@ -227,10 +227,11 @@ impl Words {
     ) -> anyhow::Result<String> {
         let told = self.told(section, language, pieces)?;
         let label = self.text("page", "new_password", language, pieces)?;
+        let code_label = self.text("page", "code", language, pieces)?;
         let everywhere = self.text("page", "everywhere", language, pieces)?;
         let set_password = self.text("page_reset", "button", language, pieces)?;
         let values = context! {
-            told => Serde(&told), pieces => Serde(pieces), language, label, everywhere, set_password,
+            told => Serde(&told), pieces => Serde(pieces), language, label, code_label, everywhere, set_password,
             service => self.brand.service.as_str(), brand => Serde(&self.brand),
             ..Value::from(Serde(&form))
         };

@@ -107,6 +107,9 @@ fn needs(action: Action) -> &'static str {
         Needs::AccessToken => "access token",
         Needs::AccessTokenOrRepeat => "access token, or the same request again",
         Needs::AccessTokenOrCookie => "access token, or the cookie beside it",
+        Needs::AccessTokenOrEnrolment => {
+            "access token, or `$mfa_token` of a log-in that waits until the account has a second factor"
+        }
         Needs::Administrator => "an administrator's access token",
         Needs::AdministratorUnlessOpen => "an administrator's access token where `registration = \"admin\"`",
         Needs::RefreshToken => "refresh token",

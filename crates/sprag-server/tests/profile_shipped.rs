@@ -103,6 +103,16 @@ fn our_profile_says_what_the_design_says() {
             call("POST /api/v1/auth/email/undo", "undo_email", 200), // for links that lead to the app
             call("POST /api/v1/auth/not-me", "not_me", 200),         // the same
             call("POST /api/v1/auth/step-up", "step_up", 200),
+            call("POST /api/v1/auth/login/factor", "login_factor", 200),
+            call("GET /api/v1/auth/factors", "factors", 200),
+            call("DELETE /api/v1/auth/factors/{id}", "end_factor", 204),
+            call("POST /api/v1/auth/factors/totp", "add_totp", 200),
+            call("POST /api/v1/auth/factors/totp/{id}/confirm", "confirm_totp", 200),
+            call("POST /api/v1/auth/factors/recovery-codes", "new_recovery_codes", 200),
+            call("POST /api/v1/auth/factors/passkey/options", "passkey_options", 200),
+            call("POST /api/v1/auth/factors/passkey", "add_passkey", 201),
+            call("POST /api/v1/auth/login/passkey/options", "passkey_request", 200),
+            call("POST /api/v1/auth/login/passkey", "login_passkey", 200),
             call("GET /api/v1/admin/users", "users", 200),
             call("POST /api/v1/admin/users", "create_user", 201),
             call("GET /api/v1/admin/users/{id}", "user", 200),

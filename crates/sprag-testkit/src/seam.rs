@@ -219,6 +219,9 @@ fn intent(commit: &Commit) -> &'static str {
         _ if has(|step| matches!(step, Step::CreateAccount(_))) => "create",
         _ if has(|step| matches!(step, Step::Disable { .. })) => "disable",
         _ if has(|step| matches!(step, Step::SpendToken { .. })) => "spend_token",
+        _ if has(|step| matches!(step, Step::ForgetCredential { .. } | Step::ForgetCredentials(_))) => {
+            "change_factors"
+        }
         Some(Step::TryCode { .. }) => "try_code",
         Some(Step::PutToken(_) | Step::PutMessage(_)) => "write_letter",
         Some(Step::Enable) => "enable",
@@ -261,6 +264,7 @@ pass_through! {
     fn credential(name: &Name) -> Option<Credential>;
     fn credential_of(id: AccountId) -> Option<Credential>;
     fn secret_of(account: AccountId, id: CredentialId) -> Option<Vec<u8>>;
+    fn factors_of(account: AccountId) -> Vec<(CredentialId, Vec<u8>)>;
     fn accounts(slice: Slice<AccountId>) -> Vec<Account>;
     fn alike(name: &Name) -> Vec<(Name, AccountId)>;
     fn names_of_earlier_builds(slice: Slice<Name>) -> Vec<(Name, AccountId)>;

@@ -19,6 +19,7 @@ use sprag::hooks::Hooks;
 use sprag::keys::KeyRing;
 use sprag::letter::{Letter, LetterKind};
 use sprag::limits::Rates;
+use sprag::passkeys::Passkeys;
 use sprag::password::{Breaches, Hasher};
 use sprag::random::SystemRandom;
 use sprag::risk::RiskPolicy;
@@ -154,7 +155,10 @@ impl World {
         }
         let engine = Engine::builder(Arc::clone(&seam) as Arc<dyn Store>).clock(Arc::clone(&clock) as _);
         let engine = engine.keys(keys).issuer(ORIGIN).audience("sprag-stories").sends_letters(true);
-        let engine = engine.hasher(Hasher::start(1, plan.hash_queue).expect("a thread").failing_at_once());
+        let passkeys = Passkeys::new(ORIGIN, None, &[], "Example").expect("a site with a name");
+        let engine = engine
+            .passkeys(Some(passkeys))
+            .hasher(Hasher::start(1, plan.hash_queue).expect("a thread").failing_at_once());
         let limits = Limits { sessions_per_account: plan.sessions_per_account };
         check_together(&plan.profiles).expect("profiles that go together");
         let rules = PasswordRules { breaches: plan.breaches.clone(), ..PasswordRules::default() };

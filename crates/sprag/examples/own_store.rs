@@ -93,6 +93,7 @@ passed_on! {
         fn names_of_earlier_builds(slice: Slice<Name>) -> Vec<(Name, AccountId)>;
         fn credential_of(id: AccountId) -> Option<Credential>;
         fn secret_of(account: AccountId, id: CredentialId) -> Option<Vec<u8>>;
+        fn factors_of(account: AccountId) -> Vec<(CredentialId, Vec<u8>)>;
         fn accounts(slice: Slice<AccountId>) -> Vec<Account>;
         fn names_beginning(beginning: &Name, slice: Slice<String>) -> Vec<(Name, AccountId)>;
         fn accounts_among(ids: Vec<AccountId>) -> Vec<Account>;

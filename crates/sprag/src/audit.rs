@@ -229,6 +229,16 @@ event_kinds! {
     AccountEnabled = "account_enabled",
     /// A password was changed; every session ended, and another took the place of the one that asked.
     PasswordChanged = "password_changed",
+    /// A second factor was added.
+    FactorAdded = "factor_added",
+    /// A second factor was removed, by its owner or an administrator.
+    FactorRemoved = "factor_removed",
+    /// Recovery codes were made; those from before are good no longer.
+    RecoveryCodesMade = "recovery_codes_made",
+    /// A recovery code stood in for a second factor.
+    RecoveryCodeUsed = "recovery_code_used",
+    /// A passkey counted back when it was used: there may be a copy of it.
+    PasskeyWentBack = "passkey_went_back",
     /// A letter could not be delivered, and nobody tries any more.
     LetterRefused = "letter_refused",
     /// Another system could not be told of an event, and nobody tries any more.
@@ -297,6 +307,7 @@ impl Event {
         match (self.kind, self.cause) {
             (
                 EventKind::SecretMismatch
+                | EventKind::PasskeyWentBack
                 | EventKind::AheadAdopted
                 | EventKind::Lockstep
                 | EventKind::Contested
@@ -316,6 +327,7 @@ impl Event {
                 | EventKind::LoginRefused
                 | EventKind::PlaceRefused
                 | EventKind::LetterRefused
+                | EventKind::RecoveryCodeUsed
                 | EventKind::WebhookRefused
                 | EventKind::ClockJumped
                 | EventKind::ClockBelieved

@@ -2,8 +2,8 @@
 //!
 //! Every way to authenticate ends in an [`Authenticated`], which only this module makes, and every session begins with
 //! one: [`Engine::open_session`](crate::Engine::open_session) takes nothing else. [`password`] is the way that Sprag
-//! offers itself. An application that knows its users already (a log-in of its own, an upstream provider, a client
-//! certificate) [vouches](Authn::vouch_for) for them.
+//! offers itself; a second factor goes on from there. An application that knows its users already (a log-in of its own, an
+//! upstream provider, a client certificate) [vouches](Authn::vouch_for) for them.
 
 use arc_swap::ArcSwap;
 
@@ -20,13 +20,16 @@ use crate::session::{AccountId, Epoch, Methods};
 use crate::store::{Credential, Step};
 
 mod devices;
+mod factor;
 mod failures;
 pub mod mail;
 pub mod password;
+pub(crate) mod remembered;
 mod tries;
 
 pub use devices::{DeviceText, MAX_DEVICES, Shown};
 pub(crate) use devices::{Known, remember};
+pub(crate) use factor::{Code, ShownFactor};
 pub use failures::failures_told;
 pub(crate) use failures::{Failures, More};
 

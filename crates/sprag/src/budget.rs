@@ -50,6 +50,12 @@ macro_rules! budgets {
                 }
             }
 
+            /// Whether it holds also where nobody limits anything: what it guards is short enough to be guessed.
+            #[must_use]
+            pub fn always_holds(self) -> bool {
+                self == Self::FactorAccount
+            }
+
             /// Whether each network has one, which may be told whoever asks from there.
             #[must_use]
             pub fn is_by_network(self) -> bool {
@@ -76,6 +82,9 @@ budgets! {
     MailAddress: "mail.address", 5, 600, false;
     /// Letters that are asked for from one network.
     MailPrefix: "mail.prefix", 30, 10, true;
+    /// Codes of a second factor at one account, whoever tries them; a right one gives its try back. Logging in again does not make
+    /// it whole, and it holds where no other does.
+    FactorAccount: "factor.account", 10, 60, false;
 }
 
 /// A refusal by a budget: which, and when to come again.

@@ -46,7 +46,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use crate::access::{self, AccessToken, Expected, Rejected};
-use crate::authn::{self, Authenticated, Authn, Failures};
+use crate::authn::{Authenticated, Authn, Failures};
 use crate::clock::{Clock, Timestamp, millis};
 use crate::counts::{By, CountedStore, Counts, Report};
 use crate::day::Day;
@@ -58,11 +58,10 @@ use crate::password::Hasher;
 use crate::place::Whereabouts;
 use crate::proof_of_work::{Challenge, Solved};
 use crate::random::{DrawnAhead, Random};
-use crate::ratchet::{MAX_MISSES, SessionState};
+use crate::ratchet::SessionState;
 use crate::risk::RiskPolicy;
-use crate::session::{AccountId, EndCause, Session, SessionId, SessionKey};
-use crate::store::{Committed, Room, Rotated, Store};
-use crate::token::RefreshToken;
+use crate::session::{AccountId, EndCause, SessionId, SessionKey};
+use crate::store::Store;
 
 mod account;
 mod administration;
@@ -73,7 +72,10 @@ mod client_policy;
 mod commits;
 mod deletion;
 mod email_change;
+mod enrolment;
 mod erasure;
+mod factor_letters;
+mod factors;
 mod grace;
 mod hooks;
 mod import;
@@ -82,6 +84,8 @@ mod letters;
 mod listings;
 mod lives;
 mod login_letter;
+#[cfg(feature = "passkeys")]
+mod new_passkey;
 mod news;
 mod next_id;
 mod old_accounts;
@@ -89,49 +93,63 @@ mod one_time;
 mod opening;
 mod outbox;
 mod pair;
+#[cfg(feature = "passkeys")]
+mod passkeys;
 mod password_change;
 mod passwords;
 mod refresh;
 mod replacement;
 mod returning;
 mod risk;
+mod second_factor;
 mod service;
 mod sessions;
 mod step_up;
 mod tokens;
 mod upkeep;
+mod waiting;
 mod webhooks;
 
 pub use account::{Accounts, NewUser};
 pub use administration::{AccountChanges, Changed};
 pub use builder::EngineBuilder;
-pub use client_policy::{AccessTokenShape, Claims, ClientPolicy, Confirmation, Subject, Telling};
+pub use client_policy::{
+    AccessTokenShape, Claims, ClientPolicy, Confirmation, SecondFactor, Subject, Telling,
+};
 pub use email_change::{EmailChangeRequest, Undone};
+pub use enrolment::EnrolmentRequest;
 pub use erasure::{AccountErasure, Erased};
+pub use factors::{Factors, FactorsHeld, NewTotp};
 pub use import::{Imported, ImportedSession, ImportedUser, Imports, NameKept, Run, SameNames, SlowHashes};
 pub use invites::{Invitation, Invite, Invited, Invites};
 pub use letters::{Letters, LinkTarget};
 pub use listings::{EntriesWanted, EntryPlace, Found};
 pub use login_letter::{LoginByMail, LoginLink};
+#[cfg(feature = "passkeys")]
+pub use new_passkey::NewPasskey;
 pub use news::{Disowned, NotMeLink};
 pub use next_id::NextId;
 pub use opening::OpenRequest;
 pub use outbox::{Leased, Outbox, Outcome};
 pub use pair::{RefreshTokenText, TokenPair};
+#[cfg(feature = "passkeys")]
+pub use passkeys::PasskeyOf;
 pub use password_change::PasswordChangeRequest;
 pub use passwords::PasswordRules;
 pub use refresh::{RefreshOutcome, RefreshRequest};
+pub use second_factor::{FactorProof, FactorRequest, LoggedIn};
 pub use sessions::{Explanation, Listed, LogOutRequest, Sessions};
 pub use step_up::{Proof, StepUpRequest};
 pub use tokens::Tokens;
 pub use upkeep::Upkeep;
+pub use waiting::WaitingLogIn;
 pub use webhooks::{LeasedWebhook, Webhooks};
 
 pub use crate::requester::Requester;
 
 use lives::LIVES_BYTES;
 use next_id::ObjectIds;
-use pair::{About, Told};
+use opening::{Opened, Wants};
 use returning::Returning;
 use service::Service;
 
@@ -162,6 +180,10 @@ pub struct Engine {
     written_along: Arc<along::WrittenAlong>,
     /// Whether anybody sends letters; where nobody does, none are written.
     sends_letters: bool,
+    /// For how long a device is not asked for a second factor on which one was shown.
+    remember_for: Option<Duration>,
+    #[cfg(feature = "passkeys")]
+    passkeys: Option<crate::passkeys::Passkeys>,
 }
 
 /// Who issues access tokens, and for whom.
@@ -217,7 +239,8 @@ impl Engine {
     /// [`Refusal::AccountDisabled`] if the account has been disabled since; [`Refusal::CredentialsInvalid`] if its password
     /// is another one by now, or it is gone; [`Refusal::EmailUnconfirmed`] where the address must be confirmed first;
     /// [`Refusal::RiskRefused`] if the log-in is too unlike those before it, [`Refusal::LoginRefused`] if a
-    /// [hook](crate::hooks) says no; a [`Fault`].
+    /// [hook](crate::hooks) says no; [`Refusal::SecondFactorRequired`] if the account has a second factor and none was shown,
+    /// [`Refusal::EnrolmentRequired`] if it must have one and has none: [`log_in`](Self::log_in) goes on from there; a [`Fault`].
     pub async fn open_session(
         &self,
         client: &ClientPolicy,
@@ -225,73 +248,13 @@ impl Engine {
         request: OpenRequest<'_>,
         requester: &Requester,
     ) -> Result<TokenPair, Error> {
-        let now = self.now();
-        let account = somebody.account();
-        let account_id = account.id;
-        if account.is_unconfirmed() && client.confirmation == Confirmation::Required {
-            return Err(Refusal::EmailUnconfirmed.into());
-        }
-        // Whoever has just made the account has no log-in before this one.
-        let is_signing_up = somebody.at() == account.created_at;
-        let risk = if is_signing_up { None } else { self.weigh(&somebody, request, requester, now).await? };
-        if let Some(hook) = &client.hooks.before_login {
-            Box::pin(self.ask_before_login(hook.as_ref(), &somebody, request, requester)).await?;
-        }
-        let key = self.key_of_new_session(account_id, now);
-        let asked = match client.hooks.claims {
-            Some(_) => Box::pin(self.claims_asked(client, somebody.account(), Some(key.session))).await?,
-            None => None,
-        };
-        let token = RefreshToken::first(client.profile, key, self.random.as_ref());
-        let room = Room {
-            replaces: self.session_to_replace(client, account_id, request.superseded).await?,
-            most: self.limits.sessions_per_account,
-            // It may have come with more, and nobody is logged out by moving.
-            spares_the_rest: account.particulars.external.is_some(),
-            ending: requester.ending(EndCause::Replaced, now),
-        };
-        let mut somebody = somebody;
-        for _ in 0..=MAX_MISSES {
-            let session = opening::new_session(client, &token, somebody.epoch(), requester, now);
-            let session = Session { authenticated_at: somebody.at(), methods: somebody.methods(), ..session };
-            let told = Told::fresh(client, Rotated::of(&session), now);
-            let known = somebody.known();
-            let is_new_device = request.remembers_device && known.is_none();
-            let (device, remembers) = match request.remembers_device {
-                true => {
-                    let keys = self.keys.load();
-                    authn::remember(account_id, known, &keys, self.random.as_ref(), now)
-                }
-                false => (None, Vec::new()),
-            };
-            let spent = somebody.spends().len();
-            let (along, events) =
-                self.along_with_login(somebody.account(), risk.as_ref(), requester, key, now);
-            let opening = commits::Opening {
-                news: along,
-                remembers: somebody.spends().iter().cloned().chain(remembers).collect(),
-                events,
-                detail: opening::detail(requester, request.device),
-                session,
-                room: Some(room.clone()),
-            };
-            let count = self.counting_login(is_new_device, requester);
-            match self.store.commit_telling(opening.commit(), count).await? {
-                Committed::Done { .. } => {
-                    let about = About::of(somebody.account(), &asked);
-                    let pair = self.pair(client, about, &token, None, told, now)?;
-                    return Ok(TokenPair { device, ..pair });
-                }
-                Committed::AccountMoved => somebody = self.authn().look_again(somebody, requester).await?,
-                // Somebody else came first with what works once.
-                Committed::Missed { step } if step < spent => return Err(Refusal::LinkInvalid.into()),
-                Committed::Missed { .. } => {
-                    let what = "there is a session of this id already";
-                    return Err(Fault::internal("open a session", what).into());
-                }
+        match self.open(client, somebody, None, request, requester).await? {
+            Opened::Session(pair) => Ok(*pair),
+            Opened::Waits(unshown) if unshown.wants == Wants::Enrolment => {
+                Err(Refusal::EnrolmentRequired.into())
             }
+            Opened::Waits(..) | Opened::Spent => Err(Refusal::SecondFactorRequired.into()),
         }
-        Err(tried_too_often("open a session").into())
     }
 
     /// Says who is calling, from an access token of this profile.

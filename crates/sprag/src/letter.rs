@@ -35,6 +35,16 @@ pub enum LetterKind {
     EmailChanged,
     /// Has a link and a code by which somebody logs in.
     LogIn,
+    /// Has the code that a log-in waits for whose password was right.
+    LogInCode,
+    /// A second factor was added.
+    FactorAdded,
+    /// A second factor was removed, or all of them were.
+    FactorRemoved,
+    /// A recovery code stood in for a second factor.
+    RecoveryCodeUsed,
+    /// A recovery code stood in for a second factor, and three are left.
+    RecoveryCodesFew,
     /// Invites somebody to make an account.
     Invite,
     /// The account is to be erased; it has a link by which it is kept.
@@ -45,7 +55,7 @@ pub enum LetterKind {
 
 impl LetterKind {
     /// Every one of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 16] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::News,
@@ -54,8 +64,13 @@ impl LetterKind {
         Self::ChangeEmailKnown,
         Self::EmailChanged,
         Self::LogIn,
+        Self::LogInCode,
         Self::Invite,
         Self::AccountDeletion,
+        Self::FactorAdded,
+        Self::FactorRemoved,
+        Self::RecoveryCodeUsed,
+        Self::RecoveryCodesFew,
         Self::Test,
     ];
 
@@ -71,6 +86,11 @@ impl LetterKind {
             Self::ChangeEmailKnown => "change_email_known",
             Self::EmailChanged => "email_changed",
             Self::LogIn => "log_in",
+            Self::LogInCode => "log_in_code",
+            Self::FactorAdded => "factor_added",
+            Self::FactorRemoved => "factor_removed",
+            Self::RecoveryCodeUsed => "recovery_code_used",
+            Self::RecoveryCodesFew => "recovery_codes_few",
             Self::Invite => "invite",
             Self::AccountDeletion => "account_deletion",
             Self::Test => "test",

@@ -9,6 +9,7 @@
 //!
 //! None is on by default: there is a store in memory, and you choose what you keep sessions in.
 //!
+//! - `passkeys`: second factors and log-ins by WebAuthn (`passkeys`).
 //! - `sqlite`: the store in one file (`store::sqlite`).
 //! - `postgres`: the store on PostgreSQL and what speaks its protocol, for any number of nodes (`store::postgres`).
 //!
@@ -27,6 +28,7 @@ pub mod counts;
 pub mod day;
 pub mod engine;
 pub mod error;
+pub mod factor;
 pub mod files;
 pub mod high_water;
 pub mod hooks;
@@ -38,6 +40,8 @@ pub mod observe;
 pub mod one_time;
 pub mod outages;
 pub mod outbox;
+#[cfg(feature = "passkeys")]
+pub mod passkeys;
 pub mod password;
 pub mod patterns;
 pub mod place;

@@ -34,41 +34,45 @@ const MAY_BE_A_PROXY: u32 = 100;
 
 /// How much each budget holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Rates(Option<Vec<Rate>>);
+pub struct Rates {
+    kept: Vec<Rate>,
+    are_on: bool,
+}
 
 impl Default for Rates {
     /// All on, at their usual rates.
     fn default() -> Self {
-        Self(Some(Budget::ALL.iter().map(|budget| budget.usual()).collect()))
+        Self { kept: Budget::ALL.iter().map(|budget| budget.usual()).collect(), are_on: true }
     }
 }
 
 impl Rates {
-    /// No limits at all.
+    /// No limits but those that [always hold](Budget::always_holds).
     #[must_use]
     pub fn off() -> Self {
-        Self(None)
+        Self { are_on: false, ..Self::default() }
     }
 
-    /// Whether anything is limited.
+    /// Whether anything is limited that need not be.
     #[must_use]
     pub fn are_on(&self) -> bool {
-        self.0.is_some()
+        self.are_on
     }
 
-    /// These, but for one; where nothing is limited, nothing is.
+    /// These, but for one.
     #[must_use]
     pub fn with(mut self, budget: Budget, rate: Rate) -> Self {
-        if let Some(kept) = self.0.as_mut().and_then(|rates| rates.get_mut(budget as usize)) {
+        if let Some(kept) = self.kept.get_mut(budget as usize) {
             *kept = rate;
         }
         self
     }
 
-    /// How much a budget holds; `None` where nothing is limited.
+    /// How much a budget holds; `None` where it does not limit anything.
     #[must_use]
     pub fn of(&self, budget: Budget) -> Option<Rate> {
-        self.0.as_ref().and_then(|rates| rates.get(budget as usize)).copied()
+        let holds = self.are_on || budget.always_holds();
+        self.kept.get(budget as usize).copied().filter(|_| holds)
     }
 }
 
@@ -417,5 +421,12 @@ mod tests {
         assert_eq!(Rates::off().with(Budget::LoginAccount, rate).of(Budget::LoginAccount), None);
         assert_eq!(Rates::default().with(Budget::LoginAccount, rate).of(Budget::LoginAccount), Some(rate));
         assert_eq!(Rates::default().of(Budget::LoginPrefix), Some(Budget::LoginPrefix.usual()));
+    }
+
+    #[test]
+    fn codes_of_a_second_factor_are_limited_also_without_limits() {
+        let rate = Rate { burst: 1, interval: Duration::from_secs(1) };
+        assert_eq!(Rates::off().of(Budget::FactorAccount), Some(Budget::FactorAccount.usual()));
+        assert_eq!(Rates::off().with(Budget::FactorAccount, rate).of(Budget::FactorAccount), Some(rate));
     }
 }

@@ -45,6 +45,12 @@ pub enum Purpose {
     LogIn,
     /// Ends sessions that somebody else has opened.
     NotMe,
+    /// Goes on with a log-in whose password was right, once a second factor is shown.
+    SecondFactor,
+    /// Answers a challenge of a passkey.
+    Passkey,
+    /// Goes on with a log-in whose password was right, once the account has the second factor that it must have.
+    Enrolment,
     /// Makes the account whose id it carries.
     Invite,
     /// Keeps an account that is to be erased.
@@ -53,7 +59,7 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every one of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::ChangeEmail,
@@ -62,6 +68,9 @@ impl Purpose {
         Self::NotMe,
         Self::Invite,
         Self::KeepAccount,
+        Self::SecondFactor,
+        Self::Passkey,
+        Self::Enrolment,
     ];
 
     /// The stable name, as it stands in the store.
@@ -74,6 +83,9 @@ impl Purpose {
             Self::UndoEmail => "undo_email",
             Self::LogIn => "log_in",
             Self::NotMe => "not_me",
+            Self::SecondFactor => "second_factor",
+            Self::Passkey => "passkey",
+            Self::Enrolment => "enrolment",
             Self::Invite => "invite",
             Self::KeepAccount => "keep_account",
         }
@@ -95,6 +107,9 @@ impl Purpose {
             Self::UndoEmail => 21,
             Self::LogIn => 22,
             Self::NotMe => 23,
+            Self::SecondFactor => 40,
+            Self::Passkey => 42,
+            Self::Enrolment => 41,
             Self::Invite => 10,
             Self::KeepAccount => 11,
         }
@@ -112,6 +127,8 @@ impl Purpose {
             Self::ResetPassword => HOUR,
             Self::UndoEmail | Self::NotMe | Self::Invite => 7 * 24 * HOUR,
             Self::LogIn => HOUR / 6,
+            Self::SecondFactor | Self::Passkey => Duration::from_secs(300),
+            Self::Enrolment => HOUR / 4,
             Self::KeepAccount => 90 * 24 * HOUR,
         }
     }

@@ -35,6 +35,13 @@ pub(crate) fn id_of(bytes: &[u8; 10], at: Timestamp) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(millis, bytes).into_uuid()
 }
 
+/// When an [`id`] was made.
+pub(crate) fn made_at(id: Uuid) -> Timestamp {
+    let (seconds, nanos) = id.get_timestamp().map_or((0, 0), |at| at.to_unix());
+    let millis = seconds.saturating_mul(1000).saturating_add(u64::from(nanos / 1_000_000));
+    Timestamp(i64::try_from(millis).unwrap_or(i64::MAX))
+}
+
 /// How many are drawn ahead at once.
 const AHEAD: usize = 64;
 

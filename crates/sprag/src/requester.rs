@@ -15,6 +15,8 @@ pub struct Requester {
     pub user_agent: Option<String>,
     /// The client instance, hashed by [`hash_instance`](crate::token::hash_instance).
     pub instance: ShortHash,
+    /// Whether the client said which instance it is, by a cookie or a header, so that it is no guess.
+    pub is_instance_named: bool,
     /// The administrator who does this to somebody's account, where one does: the journal names them.
     pub acting: Option<AccountId>,
     /// Whether the address is that of a peer on this machine or in a private network which nobody has named as a proxy, and
@@ -32,6 +34,7 @@ impl Requester {
             ip: None,
             user_agent: None,
             instance: [0; 16],
+            is_instance_named: false,
             may_be_proxy: false,
             acting: None,
             languages: None,

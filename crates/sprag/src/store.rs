@@ -26,6 +26,7 @@ use crate::session::{AccountId, Methods, Session, SessionKey};
 mod along;
 mod budgets;
 pub mod contract;
+mod credentials;
 mod daily_counts;
 mod ending;
 mod held_names;
@@ -48,6 +49,7 @@ mod steps;
 pub use crate::budget::{BudgetState, Rate};
 pub use along::{Along, AlongSlot, NameHash};
 pub use budgets::{BudgetKey, Budgets, Wanted};
+pub use credentials::{CredentialId, CredentialKind, Was};
 pub use daily_counts::{CountKey, DailyCount, DailyCounts, RunId};
 pub use ending::{Ending, Room};
 pub use held_names::HeldNames;
@@ -60,9 +62,7 @@ pub(crate) use queries::meant_by;
 pub use queries::{Credential, Queries, Slice};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use schema::Migrated;
-pub use steps::{
-    Commit, Commits, Committed, CredentialId, CredentialKind, Expect, MAX_ENDED_KEPT, Step, Was,
-};
+pub use steps::{Commit, Commits, Committed, Expect, MAX_ENDED_KEPT, Step};
 
 /// Everything the engine needs of a store.
 #[async_trait]

@@ -224,7 +224,8 @@ async fn whatever_an_attempt_fails_by_its_answer_waits() {
     let wrong = "correct horse batterx";
     let change = async {
         let request = PasswordChangeRequest {
-            current: wrong,
+            current: Some(wrong),
+            is_fresh: false,
             new: "another horse battery",
             refresh_token: None,
             retry_id: None,

@@ -36,7 +36,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let request = EmailChangeRequest {
         email: context.require(&inputs, &[Input::Email])?,
         current_password: inputs.get(Input::CurrentPassword),
-        is_fresh: caller.is_fresh(engine.now(), fresh_for),
+        is_fresh: Box::pin(engine.factors().is_fresh(&caller, fresh_for)).await?,
         closes_undo: inputs.flag(Input::ClosesUndo).unwrap_or_default(),
     };
     let asked = engine.letters().ask_for_email_change(&caller, request, &requester).await;

@@ -11,7 +11,7 @@ use hyper::http::request::Parts;
 use serde_json::{Map, Value};
 use sprag::account::Account;
 use sprag::audit::Severity;
-use sprag::authn::Shown;
+use sprag::authn::{DeviceText, Shown};
 use sprag::engine::{Caller, ClientPolicy, Confirmation, Requester, TokenPair};
 use sprag::hooks::Hooks;
 use sprag::proof_of_work::Solved;
@@ -34,7 +34,7 @@ use crate::edge::response::{JSON, bodiless, with_body};
 use crate::edge::transport::{self, By, Carried};
 use crate::edge::wiped::WipedFields;
 use crate::edge::{instance, instead};
-use crate::profile::{Fact, Facts, Input, Inputs, Needs, Pair, Profile, Route, Transport};
+use crate::profile::{Fact, Facts, Input, Inputs, Needs, Pair, Profile, Route, TakeError, Transport};
 
 /// How much of a device's label is remembered, in bytes.
 const MAX_DEVICE_BYTES: usize = 200;
@@ -132,6 +132,20 @@ impl RouteContext {
         }
     }
 
+    /// What a browser answered with a passkey.
+    pub(crate) fn credential(
+        &self,
+        fields: &Map<String, Value>,
+        inputs: &Inputs<'_>,
+    ) -> Result<Value, Problem> {
+        let text = self.require(inputs, &[Input::Credential])?;
+        let name = self.field_of(&[Input::Credential]);
+        let found = fields.get(&name).filter(|value| value.is_object()).cloned();
+        let found = found.or_else(|| serde_json::from_str(text).ok().filter(Value::is_object));
+        found
+            .ok_or_else(|| Problem::Field(TakeError::wrong(name, "must be what a browser answered, as JSON")))
+    }
+
     /// The name on the wire of the first of `inputs` that the route takes.
     pub(crate) fn field_of(&self, inputs: &[Input]) -> String {
         let field = self.route.takes.fields().iter().find(|field| inputs.contains(&field.input));
@@ -216,13 +230,13 @@ impl RouteContext {
     /// token is looked at by the action itself.
     pub(crate) async fn let_in(&self, parts: &Parts) -> Result<Option<Caller>, Problem> {
         let caller = self.let_in_at_all(parts).await?;
-        let is_fresh = |caller: &Caller| caller.is_fresh(self.app.engine.now(), self.app.fresh_for);
-        match &caller {
-            Some(caller) if self.route.action.wants_fresh() && !is_fresh(caller) => {
-                Err(Refusal::StepUpRequired.into())
-            }
-            _ => Ok(caller),
+        if let Some(caller) = &caller
+            && self.route.action.wants_fresh()
+            && !Box::pin(self.app.engine.factors().is_fresh(caller, self.app.fresh_for)).await?
+        {
+            return Err(Refusal::StepUpRequired.into());
         }
+        Ok(caller)
     }
 
     /// What looks an access token up is in boxes: a refresh has none, and would have room for all of it.
@@ -233,6 +247,9 @@ impl RouteContext {
         }
         match action.needs() {
             Needs::AccessToken | Needs::Administrator => Box::pin(self.caller(parts)).await.map(Some),
+            Needs::AccessTokenOrEnrolment if request::bearer(&parts.headers).is_some() => {
+                Box::pin(self.caller(parts)).await.map(Some)
+            }
             Needs::AccessTokenOrRepeat => match Box::pin(self.caller(parts)).await {
                 Err(problem) if problem.is_of_the_past() && request::retry_id(&parts.headers)?.is_some() => {
                     Ok(None)
@@ -241,6 +258,7 @@ impl RouteContext {
             },
             Needs::Nothing
             | Needs::AccessTokenOrCookie
+            | Needs::AccessTokenOrEnrolment
             | Needs::AdministratorUnlessOpen
             | Needs::RefreshToken
             | Needs::RefreshOrAccessToken => Ok(None),
@@ -372,6 +390,7 @@ impl RouteContext {
             session_id: Some(pair.session),
             account_id: Some(pair.account),
             account,
+            device_token: pair.remembered.as_ref().filter(|_| in_body).map(DeviceText::as_str),
             ..Facts::default()
         };
         let mut response = self.shaped(&facts);

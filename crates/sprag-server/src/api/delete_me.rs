@@ -1,7 +1,6 @@
 //! `delete_me`: whoever calls has their account erased, once some time has passed in which a log-in calls it off.
 
 use axum::response::Response;
-use sprag::Refusal;
 
 use super::context::{Call, RouteContext};
 use crate::edge::refusal::Problem;
@@ -24,14 +23,10 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let inputs = context.inputs(&fields)?;
     let requester = context.reader(&call.parts)?;
     let (app, accounts) = (&context.app, context.app.engine.accounts());
-    match inputs.get(Input::CurrentPassword) {
-        Some(current) => {
-            let shown = accounts.expect_owner(&caller, current, &requester).await;
-            shown.map_err(|error| context.naming(Input::CurrentPassword, error))?;
-        }
-        None if caller.is_fresh(app.engine.now(), app.fresh_for) => {}
-        None => return Err(Refusal::StepUpRequired.into()),
-    }
+    let is_fresh = Box::pin(app.engine.factors().is_fresh(&caller, app.fresh_for)).await?;
+    let shown =
+        accounts.expect_owner(&caller, inputs.get(Input::CurrentPassword), is_fresh, &requester).await;
+    shown.map_err(|error| context.naming(Input::CurrentPassword, error))?;
     let at = accounts.plan_erasure(&caller, app.deletion_grace, &requester).await?;
     Ok(context.shaped(&Facts { erase_at: Some(at), ..Facts::default() }))
 }

@@ -2,13 +2,20 @@
 
 use axum::http::request::Parts;
 use axum::response::Response;
-use sprag::authn::{Authenticated, Shown};
-use sprag::engine::{OpenRequest, Requester};
+use serde_json::{Value, json};
+use sprag::authn::{Authenticated, DeviceText, Shown};
+use sprag::engine::{
+    EnrolmentRequest, FactorProof, FactorRequest, LoggedIn, OpenRequest, Requester, TokenPair,
+};
+use sprag::factor::recovery::RecoveryCode;
+use uuid::Uuid;
 
 use super::context::{RouteContext, device};
 use crate::edge::refusal::Problem;
-use crate::edge::transport::{By, Carried};
-use crate::profile::Inputs;
+use crate::edge::response::json_answer;
+use crate::edge::transport::{self, By, Carried};
+use crate::edge::{cookie, remembered};
+use crate::profile::{Input, Inputs};
 
 /// A log-in that has begun.
 pub(super) struct LoggingIn<'c> {
@@ -17,6 +24,8 @@ pub(super) struct LoggingIn<'c> {
     by: By,
     mark: Option<String>,
     carried: Option<Carried>,
+    remembered: Vec<DeviceText>,
+    remembers_factor: bool,
     pub(super) requester: Requester,
     pub(super) shown: Shown,
 }
@@ -39,26 +48,127 @@ impl<'c> LoggingIn<'c> {
         let carried =
             if by == By::Cookie { context.cookie_token(parts).await.unwrap_or_default() } else { None };
         let shown = context.shown(parts, inputs).await?;
-        Ok(Self { context, device, by, mark, carried, requester, shown })
+        let cookie = context.served.profile.wire.refresh.cookie.as_ref();
+        let remembered = remembered::shown(cookie, &parts.headers, inputs.get(Input::DeviceToken));
+        let remembers_factor = inputs.flag(Input::RememberDevice).unwrap_or_default();
+        Ok(Self { context, device, by, mark, carried, remembered, remembers_factor, requester, shown })
     }
 
-    /// Opens the session of whoever it is.
+    /// Opens the session of whoever it is, or says that a second factor is to be shown first.
     ///
     /// # Errors
-    /// The account or its device is refused; a fault.
+    /// The account or its device is refused; the log-in waits for a second factor; a fault.
     pub(super) async fn open(self, parts: &Parts, somebody: Authenticated) -> Result<Response, Problem> {
-        let Self { context, device, by, mark, carried, requester, shown } = self;
-        let request = OpenRequest {
-            device: device.as_deref(),
-            superseded: carried.as_ref().map(|carried| carried.text.as_str()),
-            remembers_device: context.app.knows_devices,
-        };
+        let Self { context, requester, .. } = &self;
         let client = &context.served.client;
-        let pair = context.app.engine.open_session(client, somebody, request, &requester).await?;
-        let account = context.account_if_told(pair.account).await?;
-        let mut response = context.token_pair(&pair, by, account.as_ref());
-        context.mark_device(by, mark.as_deref(), &mut response);
-        context.has_device_keep(parts, &shown, &pair, &mut response);
-        Ok(response)
+        match context.app.engine.log_in(client, somebody, self.request(), requester).await? {
+            LoggedIn::Opened(pair) => self.hand_out(parts, &pair).await,
+            LoggedIn::Waits(waits) => Err(Problem::Waits(Box::new(waits))),
+        }
     }
+
+    /// Opens the session of a log-in that waited for its second factor.
+    ///
+    /// # Errors
+    /// The token or the factor is refused, the account or its device; a fault.
+    pub(super) async fn go_on(
+        self,
+        parts: &Parts,
+        (token, proof): (&str, FactorProof<'_>),
+    ) -> Result<Response, Problem> {
+        let Self { context, requester, shown, .. } = &self;
+        let request = FactorRequest { token, proof, open: self.request() };
+        let client = &context.served.client;
+        let pair = context.app.engine.log_in_with_factor(client, request, shown, requester).await?;
+        self.hand_out(parts, &pair).await
+    }
+
+    /// Opens the session of whoever shows a passkey.
+    ///
+    /// # Errors
+    /// The passkey is refused, the account or its device; a fault.
+    pub(super) async fn open_by_passkey(
+        self,
+        parts: &Parts,
+        credential: &Value,
+    ) -> Result<Response, Problem> {
+        let Self { context, requester, shown, .. } = &self;
+        let (client, engine) = (&context.served.client, &context.app.engine);
+        let pair = engine.log_in_by_passkey(client, credential, self.request(), shown, requester).await?;
+        self.hand_out(parts, &pair).await
+    }
+
+    fn request(&self) -> OpenRequest<'_> {
+        OpenRequest {
+            device: self.device.as_deref(),
+            superseded: self.carried.as_ref().map(|carried| carried.text.as_str()),
+            remembers_device: self.context.app.knows_devices,
+            remembered: &self.remembered,
+            remembers_factor: self.remembers_factor,
+        }
+    }
+
+    /// Opens the session of a log-in that waited until its account has a second factor, by the first code of that.
+    ///
+    /// # Errors
+    /// The token or the code is refused, the account or its device; a fault.
+    pub(super) async fn enrol(
+        self,
+        parts: &Parts,
+        (token, id, code): (&str, Uuid, &str),
+    ) -> Result<Response, Problem> {
+        let Self { context, requester, shown, by, .. } = &self;
+        let request = EnrolmentRequest { token, id, code, open: self.request() };
+        let client = &context.served.client;
+        let factors = context.app.engine.factors();
+        let (pair, codes) = factors.confirm_enrolment(client, request, shown, requester).await?;
+        let refresh = &context.served.profile.wire.refresh;
+        let (in_cookie, in_body) = transport::ways(refresh, *by);
+        let mut response = json_answer(&told(&pair, &codes, in_body));
+        if let (true, Some(cookie)) = (in_cookie, &refresh.cookie) {
+            cookie::set(&mut response, cookie, &pair);
+        }
+        Ok(self.handing_out(parts, &pair, response))
+    }
+
+    async fn hand_out(&self, parts: &Parts, pair: &TokenPair) -> Result<Response, Problem> {
+        let Self { context, by, .. } = self;
+        let account = context.account_if_told(pair.account).await?;
+        let response = context.token_pair(pair, *by, account.as_ref());
+        Ok(self.handing_out(parts, pair, response))
+    }
+
+    /// Hands the device what it is to keep.
+    fn handing_out(&self, parts: &Parts, pair: &TokenPair, mut response: Response) -> Response {
+        let Self { context, by, mark, shown, .. } = self;
+        context.mark_device(*by, mark.as_deref(), &mut response);
+        context.has_device_keep(parts, shown, pair, &mut response);
+        let cookie = context.served.profile.wire.refresh.cookie.as_ref();
+        if let (By::Cookie, Some(cookie), Some(own)) = (*by, cookie, &pair.remembered) {
+            let others = remembered::shown(Some(cookie), &parts.headers, None);
+            remembered::set(cookie, own, &others, &mut response);
+        }
+        response
+    }
+}
+
+/// The pair of a session that opened once its account had a second factor, and the recovery codes that came of it.
+fn told(pair: &TokenPair, codes: &[RecoveryCode], in_body: bool) -> Value {
+    let codes: Vec<&str> = codes.iter().map(RecoveryCode::as_str).collect();
+    let mut told = json!({
+        "recovery_codes": codes,
+        "access_token": pair.access_token,
+        "token_type": "bearer",
+        "expires_in": pair.expires_in,
+        "refresh_in": pair.refresh_in,
+        "refresh_expires_in": pair.refresh_expires_in,
+        "session_id": pair.session.to_string(),
+    });
+    if in_body {
+        told["refresh_token"] = pair.refresh.text().into();
+        if let Some(own) = &pair.remembered {
+            told["device_token"] = own.as_str().into();
+        }
+    }
+    told
 }

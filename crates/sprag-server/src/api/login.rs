@@ -23,6 +23,7 @@ pub(crate) const SPEC: Spec = Spec {
         Input::Device,
         Input::Transport,
         Input::RefreshToken,
+        Input::DeviceToken,
         Input::Altcha,
     ],
     rules: &[names_account, requires_password, asks_for_transport],
@@ -36,6 +37,8 @@ pub(crate) const SPEC: Spec = Spec {
         "password_rejected",
         "email_unconfirmed",
         "risk_refused",
+        "enrolment_required",
+        "second_factor_required",
         "login_refused",
     ],
     ..Spec::named("login", "Log in")

@@ -17,6 +17,7 @@ pub(crate) const SPEC: Spec = Spec {
         Input::Device,
         Input::Transport,
         Input::RefreshToken,
+        Input::DeviceToken,
         Input::Altcha,
     ],
     rules: &[takes_link_or_code, asks_for_transport],
@@ -24,7 +25,13 @@ pub(crate) const SPEC: Spec = Spec {
     answer: Answer::Shaped { anywhere: &[Fact::PAIR, Fact::ACCOUNT], each: &[] },
     unavailable: "the service cannot answer just now; log in again in a second, with another letter if this one is no longer \
                   good: if a session was opened, nobody has its tokens",
-    refuses: &["link_invalid", "account_disabled", "risk_refused"],
+    refuses: &[
+        "link_invalid",
+        "account_disabled",
+        "risk_refused",
+        "enrolment_required",
+        "second_factor_required",
+    ],
     ..Spec::named("login_by_code", "Log in with the link or the code of a letter")
 };
 

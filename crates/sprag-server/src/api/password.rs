@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use sprag::engine::PasswordChangeRequest;
+use sprag::{Error, Refusal};
 
 use super::context::{Call, RouteContext};
 use crate::edge::refusal::Problem;
@@ -14,10 +15,10 @@ pub(crate) const SPEC: Spec = Spec {
     reads_cookie: true,
     pair: Pair::OfThisSession,
     takes: &[Input::CurrentPassword, Input::NewPassword, Input::RefreshToken],
-    rules: &[requires_both_passwords],
+    rules: &[takes_both_passwords],
     reads_body: true,
     answer: Answer::Shaped { anywhere: &[Fact::PAIR, Fact::ACCOUNT], each: &[] },
-    refuses: &["current_password_wrong", "password_rejected"],
+    refuses: &["current_password_wrong", "field_missing", "password_rejected", "step_up_required"],
     retry_id: Some(
         "A retry id of the client's choice: with it, and with the refresh token beside the access token, a change whose \
          answer was lost can be asked for again, and is answered with the new session inside the reuse interval.",
@@ -28,10 +29,11 @@ pub(crate) const SPEC: Spec = Spec {
     ..Spec::named("password", "Change the password; the other sessions end")
 };
 
-fn requires_both_passwords(offer: &Offer<'_>) -> Result<(), Unmet> {
+/// An account that has no password has none to show.
+fn takes_both_passwords(offer: &Offer<'_>) -> Result<(), Unmet> {
     let takes = offer.takes;
     Unmet::unless(
-        takes.requires(Input::CurrentPassword) && takes.requires(Input::NewPassword),
+        takes.takes(Input::CurrentPassword) && takes.requires(Input::NewPassword),
         "the current and the new password",
         "add two fields to takes, holding \"$current_password\" and \"$new_password\"",
     )
@@ -42,12 +44,13 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let parts = &call.parts;
     let inputs = context.inputs(&fields)?;
     let requester = context.reader(parts)?;
-    let current = context.require(&inputs, &[Input::CurrentPassword])?;
+    let current = inputs.get(Input::CurrentPassword);
     let new = context.require(&inputs, &[Input::NewPassword])?;
     let carried = context.refresh_token(parts, inputs.get(Input::RefreshToken)).await?;
     let by = carried.as_ref().map_or(By::Body, |carried| carried.by);
     let request = PasswordChangeRequest {
         current,
+        is_fresh: false,
         new,
         refresh_token: carried.as_ref().map(|carried| carried.text.as_str()),
         retry_id: request::retry_id(&parts.headers)?,
@@ -64,8 +67,16 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
                 Some(caller) => caller,
                 None => context.caller(parts).await?,
             };
+            let fresh_for = context.app.fresh_for;
+            let is_fresh = Box::pin(context.app.engine.factors().is_fresh(&caller, fresh_for)).await?;
+            let request = PasswordChangeRequest { is_fresh, ..request };
             let pair = accounts.change_password(client, &caller, request, &requester).await;
-            pair.map_err(|error| context.naming(Input::NewPassword, error))?
+            pair.map_err(|error| match error {
+                Error::Refused(Refusal::CurrentPasswordWrong) if current.is_none() => {
+                    Problem::Field(inputs.missing(context.field_of(&[Input::CurrentPassword])))
+                }
+                error => context.naming(Input::NewPassword, error),
+            })?
         }
     };
     let account = context.account_if_told(pair.account).await?;

@@ -3,7 +3,7 @@
 use axum::response::Response;
 use hyper::StatusCode;
 use sprag::account::Name;
-use sprag::engine::{Confirmation, Invite, NewUser, OpenRequest};
+use sprag::engine::{Confirmation, Invite, LoggedIn, NewUser, OpenRequest};
 use sprag::{Error, Refusal};
 
 use super::context::{Call, RouteContext, device};
@@ -41,6 +41,7 @@ pub(crate) const SPEC: Spec = Spec {
         "name_taken",
         "password_rejected",
         "link_invalid",
+        "enrolment_required",
         "registration_closed",
         "login_refused",
     ],
@@ -115,8 +116,13 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         device: device.as_deref(),
         superseded: None,
         remembers_device: context.app.knows_devices,
+        ..OpenRequest::default()
     };
-    let pair = engine.open_session(&context.served.client, somebody, request, &requester).await?;
+    let client = &context.served.client;
+    let pair = match engine.log_in(client, somebody, request, &requester).await? {
+        LoggedIn::Opened(pair) => pair,
+        LoggedIn::Waits(waits) => return Err(Problem::Waits(Box::new(waits))),
+    };
     let mut response = context.token_pair(&pair, by, Some(&account));
     context.mark_device(by, mark.as_deref(), &mut response);
     context.has_device_keep(parts, &shown, &pair, &mut response);

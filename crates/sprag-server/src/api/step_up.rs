@@ -8,19 +8,24 @@ use super::refresh::{spend_of_prefix, spend_of_session};
 use crate::edge::refusal::Problem;
 use crate::edge::request;
 use crate::edge::transport::By;
-use crate::profile::{Answer, Fact, Input, Needs, Pair, Spec, leaves_token_to_cookie, requires_password};
+use crate::profile::{Answer, Fact, Input, Needs, Offer, Pair, Spec, Unmet, leaves_token_to_cookie};
 
 pub(crate) const SPEC: Spec = Spec {
     needs: Needs::RefreshOrAccessToken,
     reads_cookie: true,
     pair: Pair::OfThisSession,
-    takes: &[Input::Password, Input::RefreshToken],
-    rules: &[requires_password, leaves_token_to_cookie],
+    takes: &[Input::Password, Input::Code, Input::Credential, Input::RefreshToken],
+    rules: &[takes_a_proof, leaves_token_to_cookie],
     reads_body: true,
     answer: Answer::Shaped { anywhere: &[Fact::PAIR, Fact::ACCOUNT], each: &[] },
     refuses: &[
+        "code_wrong",
         "current_password_wrong",
+        "field_missing",
+        "passkeys_unavailable",
         "password_rejected",
+        "rate_limited",
+        "second_factor_required",
         "session_ended",
         "token_spent",
         "too_many_retries",
@@ -35,6 +40,16 @@ pub(crate) const SPEC: Spec = Spec {
     ..Spec::named("step_up", "Show once more who you are; a new session takes the place of this one")
 };
 
+/// Whoever has no second factor shows the password.
+fn takes_a_proof(offer: &Offer<'_>) -> Result<(), Unmet> {
+    let takes = offer.takes;
+    Unmet::unless(
+        takes.takes(Input::Password),
+        "a password",
+        "add fields to takes, as password = \"$password?\" and code = \"$code?\"",
+    )
+}
+
 /// Which session asks the access token says, or where none comes, the refresh token: then it is judged as at a refresh, and counts
 /// as one for the limits.
 pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
@@ -46,11 +61,20 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let parts = &call.parts;
     let inputs = context.inputs(&fields)?;
     let requester = context.requester(parts)?;
-    let password = context.require(&inputs, &[Input::Password])?;
+    // A code goes first: whoever sends both has a second factor.
+    let credential;
+    let proof = match (inputs.get(Input::Code), inputs.get(Input::Credential)) {
+        (Some(code), _) => Proof::Code(code),
+        (None, Some(_)) => {
+            credential = context.credential(&fields, &inputs)?;
+            Proof::Passkey(&credential)
+        }
+        (None, None) => Proof::Password(context.require(&inputs, &[Input::Password])?),
+    };
     let carried = context.refresh_token(parts, inputs.get(Input::RefreshToken)).await?;
     let by = carried.as_ref().map_or(By::Body, |carried| carried.by);
     let request = StepUpRequest {
-        proof: Proof::Password(password),
+        proof,
         refresh_token: carried.as_ref().map(|carried| carried.text.as_str()),
         retry_id: request::retry_id(&parts.headers)?,
     };

@@ -23,7 +23,7 @@ use crate::run::node::{Node, resolve};
 use crate::run::reload::Given;
 use crate::run::ring_file::RingSource;
 use crate::run::ring_watch::RingWatch;
-use crate::run::{database, exposed_files, jobs, logs, numbering, open_files};
+use crate::run::{database, exposed_files, jobs, logs, numbering, open_files, passkeys};
 use sprag::access::Algorithm;
 
 /// How long requests are still accepted after SIGTERM while `/readyz` says "not ready", so that a load balancer can
@@ -154,6 +154,7 @@ fn warn_of_what_is_allowed(node: &Node) {
     if let Some(told) = node.config.left_out() {
         tracing::warn!("{told}");
     }
+    passkeys::tell_if_none(&node.config);
     warn_of_missing_secrets(node);
     warn_of_open_doors(&node.profiles);
 }

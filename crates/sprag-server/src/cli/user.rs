@@ -19,6 +19,7 @@ use crate::profile::ImportKind;
 
 mod change;
 mod erase;
+mod factors;
 mod names;
 mod next_id;
 mod password;
@@ -68,6 +69,19 @@ pub(super) enum Command {
     },
     /// Let an account log in again; its ended sessions stay ended
     Enable {
+        /// A user name, an e-mail address or an account's id
+        who: String,
+    },
+    /// List an account's second factors, and how many recovery codes are left
+    Factors {
+        /// A user name, an e-mail address or an account's id
+        who: String,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take all second factors from an account whose owner has lost them, and end its sessions
+    ResetFactors {
         /// A user name, an e-mail address or an account's id
         who: String,
     },
@@ -129,6 +143,12 @@ pub(super) fn run(command: Command, sources: &Sources) -> anyhow::Result<ExitCod
         }
         Command::Rename(args) => {
             on_node(sources, Opens::Existing, async |node| names::rename(&node.engine, &args).await)
+        }
+        Command::Factors { who, json } => {
+            on_node(sources, Opens::Existing, async |node| factors::list(&node.engine, &who, json).await)
+        }
+        Command::ResetFactors { who } => {
+            on_node(sources, Opens::Existing, async |node| factors::reset(&node.engine, &who).await)
         }
         Command::Disable { who } => {
             on_node(sources, Opens::Existing, async |node| disable(&node.engine, &who).await)

@@ -98,6 +98,17 @@ pub(super) const SETTINGS: &[Setting] = &[
         wrong: "30, 0/10s",
     },
     Setting {
+        name: "limit-factor-account",
+        env: "SPRAG_LIMIT_FACTOR_ACCOUNT",
+        placeholder: "RATE",
+        help: "How many codes of a second factor may be tried at one account, at once and then per time; also where rate-limits is \
+               off.",
+        default: Fallback::Value("10, 1/1m"),
+        is_secret: false,
+        right: "5, 1/5m",
+        wrong: "10 codes",
+    },
+    Setting {
         name: "known-devices",
         env: "SPRAG_KNOWN_DEVICES",
         placeholder: "on|off",
@@ -140,6 +151,7 @@ fn setting_of(budget: Budget) -> &'static str {
         Budget::RegisterPrefix => "limit-register-prefix",
         Budget::MailAddress => "limit-mail-address",
         Budget::MailPrefix => "limit-mail-prefix",
+        Budget::FactorAccount => "limit-factor-account",
     }
 }
 

@@ -50,8 +50,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "risk-second-factor",
         env: "SPRAG_RISK_SECOND_FACTOR",
         placeholder: "SUM|off",
-        help: "From which risk on a log-in needs a second factor (1 to 10000), or off; a server refuses to start with it for as \
-               long as there is no kind of second factor.",
+        help: "From which risk on a log-in needs a second factor (1 to 10000), or off; of an account that has none, the code of a \
+               letter, where letters are sent to an address that is confirmed, and else no session opens.",
         default: Fallback::Value("off"),
         is_secret: false,
         right: "60",

@@ -5,8 +5,9 @@
 //! `docs/adding/a-setting.md` says how to add one.
 
 use super::{
-    accounts, browsers, file, imported, limits, links, listen, logs, mail, monitoring, pages, passwords,
-    places, profiles, proof_of_work, proxies, refresh_limits, risk, sessions, store, tokens, webhooks,
+    accounts, browsers, factors, file, imported, limits, links, listen, logs, mail, monitoring, pages,
+    passwords, places, profiles, proof_of_work, proxies, refresh_limits, risk, sessions, store, tokens,
+    webhooks,
 };
 
 pub use super::setting::{Fallback, Setting};
@@ -19,6 +20,7 @@ const FEATURES: &[&[Setting]] = &[
     file::SETTINGS,
     profiles::SETTINGS,
     sessions::SETTINGS,
+    factors::SETTINGS,
     accounts::SETTINGS,
     tokens::SETTINGS,
     browsers::SETTINGS,

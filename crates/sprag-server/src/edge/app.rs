@@ -56,6 +56,8 @@ pub struct App {
     pub(crate) words: Option<Arc<Words>>,
     /// What stands before the names of those pages: empty, or as `/account`.
     pub(crate) pages_prefix: String,
+    /// What people call the service, as an app for codes shows it.
+    pub service: String,
     /// Names that nobody registers.
     pub name_lists: NameLists,
     /// How often sessions and networks may refresh; `None` where that is not limited.
@@ -86,10 +88,12 @@ impl App {
         let (places, large_answers) = (Arc::default(), LargeAnswers::default());
         metrics.watch(&engine);
         let (metrics_readers, deadline, fresh_for) = (MetricsReaders::default(), DEADLINE, FRESH_FOR);
+        let service = origin.split("://").last().unwrap_or_default().to_owned();
         Self {
             engine,
             metrics,
             origin,
+            service,
             other_origins,
             origins_to_be: Box::new(|origins| format!("SPRAG_CORS_ORIGINS={origins}")),
             proxies,
@@ -115,6 +119,12 @@ impl App {
     #[must_use]
     pub fn fresh_for(self, fresh_for: Duration) -> Self {
         Self { fresh_for, ..self }
+    }
+
+    /// Is called so by apps for codes.
+    #[must_use]
+    pub fn called(self, service: &str) -> Self {
+        Self { service: service.to_owned(), ..self }
     }
 
     /// Lets nobody register these names, in place of those that this build lists.

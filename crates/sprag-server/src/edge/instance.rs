@@ -15,17 +15,20 @@ static INSTANCE: HeaderName = HeaderName::from_static("sprag-instance");
 const MAX_ID_BYTES: usize = 255;
 
 /// The client instance: the cookie that marks the device, else what the client says of itself, else what its requests
-/// have in common. The cookie goes first, because scripts cannot read it: whoever copied the rest of a request is another.
+/// have in common; and whether it is no guess. The cookie goes first, because scripts cannot read it: whoever copied the rest of a request is another.
 pub(super) fn of(
     headers: &HeaderMap,
     device_cookie: Option<&str>,
     client: &Client,
-) -> Result<ShortHash, Problem> {
+) -> Result<(ShortHash, bool), Problem> {
     let named = short_header(headers, &INSTANCE)?;
     if let Some(mark) = device_cookie.and_then(|name| cookies(headers, name).next()) {
-        return Ok(marked(&mark));
+        return Ok((marked(&mark), true));
     }
-    Ok(named.map_or_else(|| client.guess(), |named| hash_instance(["named\n", named].concat())))
+    Ok(match named {
+        Some(named) => (hash_instance(["named\n", named].concat()), true),
+        None => (client.guess(), false),
+    })
 }
 
 /// The instance of a device that brings this mark in its cookie.
@@ -60,7 +63,7 @@ mod tests {
     #[test]
     fn an_instance_survives_an_update_of_the_browser_and_a_move_within_the_network() {
         let guess =
-            |agent: &str, ip: &str| of(&HeaderMap::new(), None, &client(Some(agent), Some(ip))).unwrap();
+            |agent: &str, ip: &str| of(&HeaderMap::new(), None, &client(Some(agent), Some(ip))).unwrap().0;
         assert_eq!(guess("Firefox/120.0", "192.0.2.1"), guess("Firefox/121.0", "192.0.2.77"));
         assert_ne!(guess("Firefox/120.0", "192.0.2.1"), guess("Chrome/120.0", "192.0.2.1"));
         assert_ne!(guess("Firefox/120.0", "192.0.2.1"), guess("Firefox/120.0", "198.51.100.1"));
@@ -72,9 +75,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("sprag-instance", "tab".parse().unwrap());
         let named = of(&headers, Some("device"), &client(None, None)).unwrap();
-        assert_eq!(named, hash_instance("named\ntab"));
+        assert_eq!(named, (hash_instance("named\ntab"), true));
         headers.insert(COOKIE, "device=mark".parse().unwrap());
-        assert_eq!(of(&headers, Some("device"), &client(None, None)).unwrap(), marked("mark"));
+        assert_eq!(of(&headers, Some("device"), &client(None, None)).unwrap(), (marked("mark"), true));
         headers.insert("sprag-instance", "".parse().unwrap());
         assert!(
             of(&headers, Some("device"), &client(None, None)).is_err(),

@@ -91,6 +91,7 @@ struct Shared {
 struct Sent<'a> {
     token: &'a str,
     new_password: &'a str,
+    code: &'a str,
     everywhere: bool,
 }
 
@@ -114,6 +115,7 @@ struct Form {
     /// The page that takes it, where that is another one.
     to: Option<&'static str>,
     asks_for_password: bool,
+    asks_for_code: bool,
     offers_everywhere: bool,
 }
 
@@ -138,6 +140,11 @@ impl Shown {
 impl Form {
     fn of(token: &str) -> Self {
         Self { token: token.to_owned(), ..Self::default() }
+    }
+
+    /// A code of a second factor, with a token that goes on with a log-in.
+    fn of_code(token: &str) -> Self {
+        Self { asks_for_code: true, ..Self::of(token) }
     }
 
     /// A new password, with a token that another page takes.
@@ -223,6 +230,7 @@ async fn shown_or_done(shared: &Shared, page: Page, request: Request) -> Respons
     let sent = Sent {
         token: field("token"),
         new_password: field("new_password"),
+        code: field("code"),
         everywhere: !field("everywhere").is_empty(),
     };
     let language = requester.languages.clone();
@@ -252,6 +260,13 @@ fn troubled(error: Error, page: Page, sent: &Sent<'_>) -> Shown {
             let form = Form { asks_for_password: true, ..Form::of(sent.token) };
             refused("page_password_rejected").asking(form)
         }
+        Error::Refused(Refusal::CodeWrong) if page == Page::Code => {
+            refused("page_code_wrong").asking(Form::of_code(sent.token))
+        }
+        Error::Refused(Refusal::RateLimited(_)) => {
+            Shown { status: StatusCode::TOO_MANY_REQUESTS, ..Shown::saying("page_later", "") }
+        }
+        Error::Refused(Refusal::EnrolmentRequired) => refused("page_code_enrol"),
         Error::Refused(Refusal::NameTaken) => refused("page_email_taken"),
         Error::Refused(_) => refused("page_link_invalid"),
         Error::Failed(fault) => {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 
+use sprag::engine::WaitingLogIn;
 use sprag::error::refusals as rows;
 use sprag::error::{Code, Error, Fault, FaultKind, Refusal};
 use sprag::seldom;
@@ -41,6 +42,8 @@ pub(crate) enum Problem {
     OwnAccount,
     /// An administrator asks for the story of a session that there is not.
     NoSuchSession,
+    /// A log-in waits for its second factor, or until its account has one.
+    Waits(Box<WaitingLogIn>),
     /// A budget is exhausted, for so many seconds.
     RateLimited(u32),
     /// A cookie-authenticated request from another site, with what more is known of it.
@@ -59,6 +62,8 @@ pub(crate) struct Answer {
     pub(crate) cause: Option<&'static str>,
     pub(crate) fields: Vec<AtFault>,
     pub(crate) retry_after_seconds: Option<u32>,
+    /// What goes on with a log-in that waits for its second factor.
+    pub(crate) waits: Option<Box<WaitingLogIn>>,
 }
 
 /// A field that is missing or wrong.
@@ -134,6 +139,14 @@ impl Problem {
                 &rows::SESSION_UNKNOWN,
                 "nothing is known of a session with this id, live or ended; look whether the id is whole",
             ),
+            Self::Waits(waits) => {
+                let row = if waits.is_enrolment {
+                    &rows::ENROLMENT_REQUIRED
+                } else {
+                    &rows::SECOND_FACTOR_REQUIRED
+                };
+                Answer { waits: Some(waits), ..plain(row) }
+            }
             Self::RateLimited(seconds) => {
                 Answer { retry_after_seconds: Some(seconds), ..plain(&rows::RATE_LIMITED) }
             }
@@ -159,7 +172,7 @@ fn of_fields(mut error: TakeError) -> Answer {
         AtFault { name: error.field, code: error.code, message }
     };
     let fields = std::iter::once(error).chain(others).map(at_fault).collect();
-    Answer { code, message, cause: None, fields, retry_after_seconds: None }
+    Answer { code, message, cause: None, fields, retry_after_seconds: None, waits: None }
 }
 
 fn of_refusal(refusal: &Refusal) -> Answer {
@@ -217,5 +230,6 @@ fn said(row: &Code, message: impl Into<Cow<'static, str>>) -> Answer {
         cause: None,
         fields: Vec::new(),
         retry_after_seconds: None,
+        waits: None,
     }
 }

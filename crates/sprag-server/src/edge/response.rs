@@ -12,7 +12,7 @@ use hyper::{HeaderMap, StatusCode};
 use sprag::error::refusals::UNAVAILABLE;
 
 use super::refusal::{Answer, AtFault, Problem};
-use crate::profile::{Action, FieldAtFault, RefusalShape};
+use crate::profile::{Action, FieldAtFault, RefusalShape, WaitingFacts};
 
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -45,7 +45,16 @@ pub(crate) fn refused_by(action: Action, shape: &RefusalShape, problem: Problem)
 fn write(shape: &RefusalShape, answer: &Answer, asks_for_bearer: bool) -> Response {
     let mut body = Vec::with_capacity(256);
     let fields: Vec<FieldAtFault<'_>> = answer.fields.iter().map(AtFault::told).collect();
-    let status = shape.write(answer.code, &answer.message, answer.cause, &fields, &mut body);
+    let waits = answer.waits.as_deref();
+    let factors: Vec<&str> =
+        waits.map(|waits| waits.factors.iter().map(|factor| factor.name()).collect()).unwrap_or_default();
+    let waits = waits.map(|waits| WaitingFacts {
+        token: waits.token.as_str(),
+        factors: &factors,
+        expires_in: waits.expires_in,
+    });
+    let said = (answer.code, answer.message.as_ref(), answer.cause);
+    let status = shape.write_waiting(said, &fields, waits, &mut body);
     let content_type = HeaderValue::from_str(&shape.content_type).unwrap_or(JSON);
     let mut response = with_body(status, content_type, body);
     add_headers(&mut response, answer, asks_for_bearer);
@@ -91,6 +100,10 @@ pub(crate) fn bodiless(status: StatusCode) -> Response {
 
 /// How many headers an answer has room for at first.
 const ROOM: usize = 6;
+/// JSON that no profile shapes.
+pub(crate) fn json_answer(value: &serde_json::Value) -> Response {
+    with_body(StatusCode::OK, JSON, value.to_string().into_bytes())
+}
 
 /// What every answer with a body has, to be copied: most are JSON.
 static OF_JSON: LazyLock<HeaderMap> = LazyLock::new(|| {

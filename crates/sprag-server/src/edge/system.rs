@@ -52,6 +52,9 @@ pub(crate) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str, mou
     // Whoever verifies tokens within a browser fetches the keys from another origin. What is refused is refused before that.
     let keys = cors::public(reading(move |_| std::future::ready(public_keys(&keys))));
     let router = router.route("/.well-known/jwks.json", keys.layer(from_fn(ambiguity::plainly_refused)));
+    let passkeys = Arc::clone(app);
+    let related = reading(move |_| std::future::ready(related_origins(&passkeys)));
+    let router = router.route("/.well-known/webauthn", related.layer(from_fn(ambiguity::plainly_refused)));
     let docs = if mount.serves("/docs") { docs(profiles, public_url, mount) } else { Router::new() };
     let router = router.merge(docs.layer(from_fn(ambiguity::plainly_refused)));
     let of = Arc::clone(app);
@@ -149,6 +152,14 @@ async fn readiness(app: Arc<App>) -> Response {
             .into();
     }
     json_body(StatusCode::OK, body.to_string().into_bytes())
+}
+
+/// Whose pages may use passkeys of this site, as browsers ask (WebAuthn level 3, section 5.11).
+fn related_origins(app: &App) -> Response {
+    match app.engine.passkey_origins() {
+        Some(origins) => json_body(StatusCode::OK, json!({ "origins": origins }).to_string().into_bytes()),
+        None => plainly_refused(Problem::NotFound),
+    }
 }
 
 /// The viewer asks for passwords; no other site may show it inside a page of its own. Its files and the description are

@@ -36,8 +36,15 @@ impl Links {
             LetterKind::ChangeEmail => "email",
             LetterKind::EmailChanged => "undo",
             LetterKind::LogIn => "code",
-            LetterKind::News => "not-me",
-            LetterKind::SignUpKnown | LetterKind::ChangeEmailKnown | LetterKind::Test => return None,
+            LetterKind::News
+            | LetterKind::FactorAdded
+            | LetterKind::FactorRemoved
+            | LetterKind::RecoveryCodeUsed
+            | LetterKind::RecoveryCodesFew => "not-me",
+            LetterKind::SignUpKnown
+            | LetterKind::ChangeEmailKnown
+            | LetterKind::LogInCode
+            | LetterKind::Test => return None,
         };
         if let Some((_, address)) = self.of_app.iter().find(|(of, _)| *of == page) {
             return Some(filled(address, token));

@@ -103,6 +103,11 @@ pub(super) fn session_id() -> String {
     id(2).to_string()
 }
 
+/// The id of the second factor that the examples tell of.
+pub(super) fn factor_id() -> String {
+    id(3).to_string()
+}
+
 /// The id of the account that the examples tell of.
 pub(super) fn account_id() -> String {
     id(1).to_string()
@@ -175,7 +180,12 @@ fn sent(profile: &Profile, route: &Route, field: &TakenField) -> String {
         Input::Transport => "body".to_owned(),
         Input::SessionId => session_id(),
         Input::Role => "editor".to_owned(),
-        Input::IsAdmin | Input::IsDisabled | Input::Everywhere | Input::ClosesUndo => "false".to_owned(),
+        Input::IsAdmin
+        | Input::IsDisabled
+        | Input::Everywhere
+        | Input::ClosesUndo
+        | Input::RememberDevice => "false".to_owned(),
+        Input::DeviceToken => "spm_AZHC6…".into(),
         Input::Query => "an".to_owned(),
         Input::After => CURSOR.to_owned(),
         Input::Limit => "50".to_owned(),
@@ -186,7 +196,10 @@ fn sent(profile: &Profile, route: &Route, field: &TakenField) -> String {
         Input::Token | Input::Invite => "spo_AQEBAZHC6…".into(),
         Input::ExpiresIn => "2d".to_owned(),
         Input::LoginId => LOGIN_ID.to_owned(),
-        Input::Code => "012345".to_owned(),
+        Input::MfaToken => "spo_ASgBAZHC6…".into(),
+        Input::Code => "123456".into(),
+        Input::Credential => "{\"id\":\"AQEB…\",\"type\":\"public-key\",…}".into(),
+        Input::Label => format!("{person}'s phone"),
         Input::Altcha => "eyJjaGFsbGVuZ2UiOnsicGFyYW1ldGVycyI6e…".into(),
     }
 }

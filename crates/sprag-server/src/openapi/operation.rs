@@ -35,6 +35,7 @@ fn parameters(route: &Route) -> Vec<Value> {
     if route.path.contains("{id}") {
         let (about, example) = match route.action.id_of() {
             Some(IdOf::Account) => ("The account's id.", example::account_id()),
+            Some(IdOf::Factor) => ("The second factor's id.", example::factor_id()),
             _ => ("The session's id.", example::session_id()),
         };
         let schema = json!({ "type": "string", "format": "uuid" });

@@ -4,13 +4,24 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use sprag::Refusal;
-use sprag::error::refusals::{FIELD_INVALID, FIELD_MISSING, RATE_LIMITED, SESSION_ENDED, UNAVAILABLE};
+use sprag::error::refusals::{
+    ENROLMENT_REQUIRED, FIELD_INVALID, FIELD_MISSING, RATE_LIMITED, SECOND_FACTOR_REQUIRED, SESSION_ENDED,
+    UNAVAILABLE,
+};
 use sprag::session::EndCause;
 
 use super::names::refusal_schema;
 use super::security::{needs_bearer, takes_bearer_instead, takes_cookie};
 use super::{example, schema};
-use crate::profile::{CODES, FieldAtFault, Pair, Profile, RefusalShape, Route, Whose};
+use crate::profile::{CODES, FieldAtFault, Input, Pair, Profile, RefusalShape, Route, WaitingFacts, Whose};
+
+/// A log-in that waits for its second factor.
+const WAITS: WaitingFacts<'static> =
+    WaitingFacts { token: "spo_ARQBAZHC6…", factors: &["totp", "recovery_code"], expires_in: 300 };
+
+/// One that waits until its account has a second factor.
+const WAITS_FOR_ENROLMENT: WaitingFacts<'static> =
+    WaitingFacts { token: "spo_ASkBAZHC6…", factors: &["mailed_code"], expires_in: 900 };
 
 /// The codes of fields at fault; a list of them may have both.
 const FIELD_CODES: [&str; 2] = [FIELD_MISSING.name, FIELD_INVALID.name];
@@ -168,7 +179,8 @@ fn codes(profile: &Profile, route: &Route) -> Vec<&'static str> {
     if route.action.wants_fresh() {
         codes.push("step_up_required");
     }
-    let sets_cookie = profile.wire.refresh.cookie.is_some() && route.opens_session();
+    let opens = route.opens_session() || route.takes.takes(Input::Transport);
+    let sets_cookie = profile.wire.refresh.cookie.is_some() && opens;
     if takes_cookie(profile, route) || sets_cookie {
         codes.push("origin_refused");
     }
@@ -192,6 +204,12 @@ fn example(shape: &RefusalShape, code: &str, Case { field, sentence }: Case<'_>)
     };
     let mut out = Vec::new();
     let field = field.map(|name| FieldAtFault { name, code, message: &message });
-    shape.write(code, &message, cause.map(EndCause::name), field.as_slice(), &mut out);
+    let waits = match code {
+        _ if code == SECOND_FACTOR_REQUIRED.name => Some(WAITS),
+        _ if code == ENROLMENT_REQUIRED.name => Some(WAITS_FOR_ENROLMENT),
+        _ => None,
+    };
+    let said = (code, message.as_str(), cause.map(EndCause::name));
+    shape.write_waiting(said, field.as_slice(), waits, &mut out);
     serde_json::from_slice(&out).unwrap_or_default()
 }

@@ -228,6 +228,7 @@ fn fact_schema(fact: Fact, is_optional: bool) -> Value {
             return json!({ "type": ["integer", "string"], "description": fact.about() });
         }
         FactKind::Flag => ("boolean", None),
+        FactKind::Texts => ("array", None),
         FactKind::Time => ("string", Some("date-time")),
         FactKind::Id => ("string", Some("uuid")),
     };
@@ -235,6 +236,9 @@ fn fact_schema(fact: Fact, is_optional: bool) -> Value {
     let mut schema = json!({ "type": kind, "description": fact.about() });
     if may_be_null {
         schema["type"] = json!([kind, "null"]);
+    }
+    if fact.kind() == FactKind::Texts {
+        schema["items"] = json!({ "type": "string" });
     }
     if let Some(format) = format {
         schema["format"] = format.into();

@@ -22,6 +22,9 @@ pub(super) fn takes_cookie(profile: &Profile, route: &Route) -> bool {
 
 /// Each way to be let in, an alternative to the others.
 pub(super) fn security(profile: &Profile, route: &Route) -> Value {
+    if route.action.needs() == Needs::AccessTokenOrEnrolment {
+        return json!([{ "bearer": [] }, {}]);
+    }
     if needs_bearer(profile, route) {
         return json!([{ "bearer": [] }]);
     }

@@ -50,6 +50,16 @@ const FIXED: &[Fixed] = &[
         },
     },
     Fixed {
+        path: "/.well-known/webauthn",
+        summary: "The origins of pages that may use the passkeys of this site",
+        media_type: "application/json",
+        schema: || {
+            let origins = json!({ "type": "array", "items": { "type": "string" } });
+            object(&["origins"], json!({ "origins": origins }))
+        },
+        example: || json!({ "origins": ["https://auth.example.org", "https://app.example.com"] }),
+    },
+    Fixed {
         path: "/openapi.json",
         summary: "This description",
         media_type: "application/json",
@@ -100,6 +110,9 @@ fn describe(fixed: &Fixed) -> Value {
     let mut refusals = vec![("405", "method_not_allowed")];
     if fixed.path == "/metrics" {
         refusals.extend([("404", "not_found"), ("500", "internal")]);
+    }
+    if fixed.path == "/.well-known/webauthn" {
+        refusals.push(("404", "not_found"));
     }
     for (status, code) in refusals {
         let refusal =

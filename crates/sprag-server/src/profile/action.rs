@@ -45,6 +45,8 @@ pub(crate) struct Spec {
     pub(crate) takes_id: Option<IdOf>,
     /// What its answer looks like.
     pub(crate) answer: Answer,
+    /// The status of its answer, where no profile shapes that.
+    pub(crate) status: u16,
     /// The codes that it refuses with, besides those that follow from what it needs and takes.
     pub(crate) refuses: &'static [&'static str],
     /// Whether it changes nothing, so that it may be a GET.
@@ -75,6 +77,7 @@ impl Spec {
             reads_body: false,
             takes_id: None,
             answer: Answer::Shaped { anywhere: &[], each: &[] },
+            status: 200,
             refuses: &[],
             only_reads: false,
             is_rotation: false,
@@ -95,6 +98,8 @@ pub enum Needs {
     AccessTokenOrRepeat,
     /// An access token; beside one that no longer says whose it is, the refresh token in the cookie does.
     AccessTokenOrCookie,
+    /// An access token, or in the body what goes on with a log-in that waits until its account has a second factor.
+    AccessTokenOrEnrolment,
     /// The access token of an administrator.
     Administrator,
     /// The access token of an administrator, unless the profile lets anybody register.
@@ -123,6 +128,8 @@ pub enum IdOf {
     Session,
     /// An account.
     Account,
+    /// A second factor.
+    Factor,
 }
 
 /// Whether an answer carries a token pair.
@@ -210,6 +217,7 @@ impl Action {
             Needs::AccessToken
                 | Needs::AccessTokenOrRepeat
                 | Needs::AccessTokenOrCookie
+                | Needs::AccessTokenOrEnrolment
                 | Needs::Administrator
         )
     }
@@ -292,6 +300,12 @@ impl Action {
     #[must_use]
     pub const fn answer(self) -> Answer {
         self.0.answer
+    }
+
+    /// The status of its answer, where no profile shapes that.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        self.0.status
     }
 
     /// What its answer can tell anywhere.

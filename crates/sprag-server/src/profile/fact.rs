@@ -148,6 +148,9 @@ facts! {
     LoginId = "login_id", Text;
     /// By which a new password is chosen, once a change was undone or sessions of somebody else have ended.
     ResetToken = "reset_token", Text;
+    /// What this device keeps, so that it is not asked for a second factor for a while; absent where nobody asked for it, or it
+    /// travels in a cookie.
+    DeviceToken = "device_token", Text;
     /// A refusal's sentence for a person.
     Message = "message", Text;
     /// A refusal's stable code.
@@ -160,6 +163,12 @@ facts! {
     Title = "title", Text;
     /// The field of the request that is missing or wrong.
     Field = "field", Text;
+    /// What goes on with a log-in that was refused because a second factor is to be shown first; nobody else may have it.
+    MfaToken = "mfa_token", Text;
+    /// What may be shown as a second factor: `totp`, `passkey`, `recovery_code`, in the order in which it is to be offered.
+    MfaFactors = "factors", Texts;
+    /// For how many seconds that log-in can be gone on with.
+    MfaExpiresIn = "mfa_expires_in", Number;
 }
 
 /// What the value of a fact looks like.
@@ -177,6 +186,8 @@ pub enum FactKind {
     Time,
     /// A UUID, as text.
     Id,
+    /// A list of texts.
+    Texts,
 }
 
 impl Fact {
@@ -238,8 +249,17 @@ impl Fact {
         Self::EventSessionId,
     ];
     /// The facts about a refusal.
-    pub const REFUSAL: &'static [Self] =
-        &[Self::Message, Self::Code, Self::Cause, Self::Status, Self::Title, Self::Field];
+    pub const REFUSAL: &'static [Self] = &[
+        Self::Message,
+        Self::Code,
+        Self::Cause,
+        Self::Status,
+        Self::Title,
+        Self::Field,
+        Self::MfaToken,
+        Self::MfaFactors,
+        Self::MfaExpiresIn,
+    ];
 
     /// The fact that [`name`](Self::name) stands for.
     #[must_use]
@@ -277,7 +297,11 @@ impl Fact {
                 | Self::Next
                 | Self::ResetToken
                 | Self::Cause
+                | Self::DeviceToken
                 | Self::Field
+                | Self::MfaToken
+                | Self::MfaFactors
+                | Self::MfaExpiresIn
         )
     }
 }

@@ -48,6 +48,8 @@ pub struct Facts<'a> {
     pub login_id: Option<&'a str>,
     /// By which a new password is chosen.
     pub reset_token: Option<&'a str>,
+    /// What the device keeps, so that it is not asked for a second factor for a while.
+    pub device_token: Option<&'a str>,
     /// The account's live sessions.
     pub sessions: &'a [SessionFacts<'a>],
     /// The session that is explained.
@@ -120,10 +122,23 @@ pub struct RefusalFacts<'a> {
     pub cause: Option<&'a str>,
     /// The fields of the request that are missing or wrong.
     pub fields: &'a [FieldFacts<'a>],
+    /// What goes on with a log-in that waits for a second factor.
+    pub waits: Option<WaitingFacts<'a>>,
     /// The status of the answer.
     pub status: u16,
     /// The name of that status.
     pub title: &'a str,
+}
+
+/// A log-in that waits for a second factor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WaitingFacts<'a> {
+    /// What goes on with it.
+    pub token: &'a str,
+    /// What may be shown.
+    pub factors: &'a [&'static str],
+    /// For how many seconds it can be gone on with.
+    pub expires_in: u64,
 }
 
 /// One field of a request that is missing or wrong.
@@ -147,6 +162,7 @@ pub(super) enum Scalar<'a> {
     Flag(bool),
     Time(Timestamp),
     Id(Uuid),
+    Texts(&'a [&'static str]),
 }
 
 impl<'a> Facts<'a> {
@@ -240,9 +256,16 @@ impl<'a> Facts<'a> {
             Fact::Invite | Fact::InviteExpiresAt | Fact::EraseAt | Fact::LoginId | Fact::ResetToken => {
                 self.of_letters(fact)
             }
-            Fact::Message | Fact::Code | Fact::Cause | Fact::Status | Fact::Title | Fact::Field => {
-                refusal_value(self.refusal.as_ref()?, item, fact)
-            }
+            Fact::DeviceToken => self.device_token.map(Scalar::Text),
+            Fact::Message
+            | Fact::Code
+            | Fact::Cause
+            | Fact::Status
+            | Fact::Title
+            | Fact::Field
+            | Fact::MfaToken
+            | Fact::MfaFactors
+            | Fact::MfaExpiresIn => refusal_value(self.refusal.as_ref()?, item, fact),
         }
     }
 }
@@ -328,6 +351,9 @@ fn refusal_value<'a>(refusal: &RefusalFacts<'a>, item: Option<Item<'a>>, fact: F
         Fact::Status => Some(Scalar::Number(u64::from(refusal.status))),
         Fact::Title => Some(Scalar::Text(refusal.title)),
         Fact::Field => field.or(refusal.fields.first()).map(|field| Scalar::Text(field.name)),
+        Fact::MfaToken => refusal.waits.map(|waits| Scalar::Text(waits.token)),
+        Fact::MfaFactors => refusal.waits.map(|waits| Scalar::Texts(waits.factors)),
+        Fact::MfaExpiresIn => refusal.waits.map(|waits| Scalar::Number(waits.expires_in)),
         _ => None,
     }
 }

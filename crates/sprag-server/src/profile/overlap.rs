@@ -10,8 +10,15 @@ use axum::http::Method;
 use super::{CookieSpec, Profile, ProfileError};
 
 /// The paths that the server answers itself, whatever its profiles say; so are all paths below `/docs/`.
-pub const SYSTEM_PATHS: &[&str] =
-    &["/healthz", "/readyz", "/metrics", "/.well-known/jwks.json", "/openapi.json", "/docs"];
+pub const SYSTEM_PATHS: &[&str] = &[
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/.well-known/jwks.json",
+    "/.well-known/webauthn",
+    "/openapi.json",
+    "/docs",
+];
 
 /// Two lines that cannot both be served.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -8,7 +8,7 @@ use sprag::error::{CODES, Code};
 
 use super::error::{ProfileError, suggest};
 use super::fact::Fact;
-use super::facts::{Facts, FieldFacts, RefusalFacts};
+use super::facts::{Facts, FieldFacts, RefusalFacts, WaitingFacts};
 use super::node::Node;
 use super::section::Field;
 use super::template::{Scope, Template};
@@ -54,6 +54,9 @@ impl Default for RefusalShape {
             fact("code", Fact::Code, false),
             fact("cause", Fact::Cause, true),
             fact("field", Fact::Field, true),
+            fact("mfa_token", Fact::MfaToken, true),
+            fact("factors", Fact::MfaFactors, true),
+            fact("expires_in", Fact::MfaExpiresIn, true),
         ]);
         let content_type = "application/problem+json".to_owned();
         Self { content_type, gives, exceptions: BTreeMap::new() }
@@ -79,6 +82,17 @@ impl RefusalShape {
         fields: &[FieldAtFault<'_>],
         out: &mut Vec<u8>,
     ) -> StatusCode {
+        self.write_waiting((code, message, cause), fields, None, out)
+    }
+
+    /// Writes as [`write`](Self::write) does, where a log-in may wait for a second factor.
+    pub fn write_waiting(
+        &self,
+        (code, message, cause): (&str, &str, Option<&str>),
+        fields: &[FieldAtFault<'_>],
+        waits: Option<WaitingFacts<'_>>,
+        out: &mut Vec<u8>,
+    ) -> StatusCode {
         let (status, gives) = (self.status(code), self.template(code));
         let own_shape = |code: &str| {
             let own = self.template(code);
@@ -98,6 +112,7 @@ impl RefusalShape {
             message: self.message(code).unwrap_or(message),
             cause,
             fields: &fields,
+            waits,
             status: status.as_u16(),
             title: status.canonical_reason().unwrap_or("Refused"),
         };

@@ -244,7 +244,7 @@ fn gives(section: &Section<'_>, action: Action) -> Result<(Template, u16), Profi
             Some(field) => Err(field
                 .error(format!("{} answers as a standard has it, which no profile shapes", action.name()))
                 .hint("leave gives and status out")),
-            None => Ok((Template::NONE, 200)),
+            None => Ok((Template::NONE, action.status())),
         };
     }
     let anywhere = action.facts();

@@ -89,12 +89,22 @@ inputs! {
     Token = "token";
     /// What the answer to a request for a code said, which only the browser has that asked.
     LoginId = "login_id";
-    /// A code that somebody types.
+    /// A code that somebody types: of a letter, of an app, or a recovery code.
     Code = "code";
     /// Whether all of the account's sessions end, not only those that a letter told of: `true` or `false`.
     Everywhere = "everywhere";
     /// Whether a change of the address shall have no undo: `true` or `false`.
     ClosesUndo = "closes_undo";
+    /// What goes on with a log-in that waits for its second factor: `mfa_token` of its answer.
+    MfaToken = "mfa_token";
+    /// What a browser answered with a passkey: an object, or the same as text.
+    Credential = "credential";
+    /// Whether this device shall not be asked for a second factor for a while: `true` or `false`.
+    RememberDevice = "remember_device";
+    /// What this device was given when a second factor was shown on it, so that it is not asked again.
+    DeviceToken = "device_token";
+    /// What people call a second factor.
+    Label = "label";
     /// An invitation to make an account.
     Invite = "invite";
     /// For how long the invitation is good, in seconds, or as a span such as `2h`.
@@ -117,7 +127,10 @@ impl Input {
     /// Whether it is `true` or `false`.
     #[must_use]
     pub const fn is_flag(self) -> bool {
-        matches!(self, Self::IsAdmin | Self::IsDisabled | Self::Everywhere | Self::ClosesUndo)
+        matches!(
+            self,
+            Self::IsAdmin | Self::IsDisabled | Self::Everywhere | Self::ClosesUndo | Self::RememberDevice
+        )
     }
 
     /// The input that [`name`](Self::name) stands for.
@@ -145,10 +158,16 @@ pub struct TakenField {
 }
 
 /// What a request brought, by input.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct Inputs<'a> {
     values: [Option<&'a str>; Input::ALL.len()],
     body: Option<&'a Map<String, Value>>,
+}
+
+impl Default for Inputs<'_> {
+    fn default() -> Self {
+        Self { values: [None; Input::ALL.len()], body: None }
+    }
 }
 
 impl<'a> Inputs<'a> {
@@ -273,6 +292,8 @@ impl TakenField {
                 Err("must be true or false")
             }
             Some(Value::String(text)) => Ok(Some(text)),
+            // Whoever wants it finds it by its name.
+            Some(Value::Object(_)) if self.input == Input::Credential => Ok(Some("{}")),
             Some(Value::Bool(flag)) if self.input.is_flag() => Ok(Some(if *flag { "true" } else { "false" })),
             Some(_) if self.input.is_flag() => Err("must be true or false"),
             Some(_) => Err("must be a text"),

@@ -148,6 +148,7 @@ impl Scalar<'_> {
             Self::Number(number) => put(out, &number),
             Self::Flag(flag) => put(out, &flag),
             Self::Time(at) => write_json(&rfc3339(at), out),
+            Self::Texts(texts) => between(b'[', b']', texts, out, |text, out| write_json(text, out)),
             Self::Id(id) => write_json(id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()), out),
         }
     }

@@ -172,11 +172,14 @@ impl Node {
         };
         let accounts = &config.accounts;
         let name_lists = NameLists::load(&accounts.reserved_names, &accounts.disposable_domains)?;
+        let passkeys = crate::run::passkeys::of(&config)?;
         let engine = Engine::builder(store)
             .keys(keys)
             .hasher(hasher)
             .limits(limits)
             .rates(config.limits.rates.clone())
+            .remembers_devices_for(config.factors.remember_for)
+            .passkeys(passkeys)
             .sends_letters(words.is_some())
             .webhooks(config.webhooks.told.iter().map(Webhook::endpoint).collect());
         let length = profiles.iter().map(|profile| profile.client.password).reduce(PasswordLength::longest);
@@ -264,7 +267,8 @@ impl Node {
         let app = app.handing_out_challenges(self.config.proof_of_work);
         let app = app.measured_by(self.config.monitoring.metrics_readers.clone());
         let app = app.knowing(Arc::clone(&self.places));
-        let app = app.saying(self.words.clone()).pages_below(&self.config.pages.prefix);
+        let app = app.saying(self.words.clone()).called(&self.config.mail.service);
+        let app = app.pages_below(&self.config.pages.prefix);
         let app = app.reserving(self.name_lists.clone());
         let app = self.profiles.iter().fold(app, |app, profile| match &self.outgoing {
             Some(outgoing) if profile.hooks.are_any() => {
@@ -335,13 +339,6 @@ fn places(config: &Config, who: Who) -> anyhow::Result<Places> {
     let geo = config.places.geo_database.as_deref();
     if who == Who::Command {
         return Ok(Places::read_or_tell(geo));
-    }
-    if config.risk.policy.second_factor.is_some() {
-        bail!(
-            "{} is set, and there is no kind of second factor yet that anybody could show; leave it off, or set \
-             SPRAG_RISK_REFUSE to refuse such log-ins",
-            config.origin("risk-second-factor").subject("risk-second-factor")
-        );
     }
     Places::read(geo, config.risk.addresses.as_deref())
 }

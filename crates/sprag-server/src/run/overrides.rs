@@ -1,10 +1,10 @@
 //! What was set for every profile, in the place of what each one says.
 
 use anyhow::bail;
-use sprag::engine::{Confirmation, NextId};
+use sprag::engine::{Confirmation, NextId, SecondFactor};
 
 use crate::config::Config;
-use crate::profile::{IdKind, Profile, Registration};
+use crate::profile::{IdKind, Input, Needs, Profile, Registration};
 use crate::quoted::quoted;
 
 /// Changes the profiles as the settings say.
@@ -19,6 +19,7 @@ pub(super) fn apply(config: &Config, profiles: &mut [Profile]) -> anyhow::Result
         register_by(config, registration, profiles)?;
     }
     confirm_by(config, profiles)?;
+    ask_for_factors_by(config, profiles)?;
     expect_secret(config, profiles)?;
     fence_by(config, profiles)?;
     if config.proof_of_work.is_some() {
@@ -125,6 +126,26 @@ fn confirm_by(config: &Config, profiles: &mut [Profile]) -> anyhow::Result<()> {
             bail!(
                 "whoever registers with the profile {} must confirm their address, and letters are off; set SPRAG_MAIL_URL to a mail \
                  server, or SPRAG_EMAIL_CONFIRMATION=off",
+                profile.name
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Whoever must have a second factor must be able to add one.
+fn ask_for_factors_by(config: &Config, profiles: &mut [Profile]) -> anyhow::Result<()> {
+    for profile in profiles {
+        let required_of = config.factors.required_of.unwrap_or(profile.client.second_factor);
+        profile.client.second_factor = required_of;
+        let enrols = profile.wire.routes.iter().any(|route| {
+            route.action.needs() == Needs::AccessTokenOrEnrolment && route.takes.takes(Input::MfaToken)
+        });
+        if required_of != SecondFactor::Optional && !enrols {
+            bail!(
+                "whoever logs in with the profile {} must have a second factor, and no call of it adds one for a log-in that waits; take a \
+                 copy of the profile with routes that do add_totp and confirm_totp, both with mfa_token = \"$mfa_token?\", or leave \
+                 second-factor out",
                 profile.name
             );
         }

@@ -111,8 +111,6 @@ fn what_a_start_cannot_use_is_said_with_what_to_do() {
     folder.write("own.toml", OWN);
     let error = told(folder);
     assert!(error.contains("own.toml") && error.contains("set SPRAG_GEO_DATABASE to one"), "{error}");
-    let error = told(an_empty_folder().set("SPRAG_RISK_SECOND_FACTOR", "60"));
-    assert!(error.contains("there is no kind of second factor yet"), "{error}");
     let folder = an_empty_folder().set("SPRAG_RISK_ADDRESSES", "addresses");
     folder.write("addresses", "203.0.113.5\nexample.org\n");
     let error = told(folder);

@@ -6,6 +6,7 @@ mod bad_lines;
 mod changed_there;
 mod databases;
 mod dry_run;
+mod factors;
 mod files;
 mod given;
 mod guides;

@@ -67,7 +67,10 @@ fn redacted(text: &str) -> String {
         ("[one-time token]", text.starts_with("spo_")),
         ("[id]", is_id),
         ("[signature]", is_signature(text)),
-        ("[one-time token]", text.starts_with("spo_")),
+        ("[seed]", is_seed(text)),
+        ("[seed as a URI]", text.starts_with("otpauth://")),
+        ("[picture]", text.contains("<svg ")),
+        ("[recovery code]", is_recovery_code(text)),
         ("[login id]", is_login_id(text)),
     ];
     let kind = kinds.into_iter().find(|(_, is_it)| *is_it);
@@ -77,6 +80,17 @@ fn redacted(text: &str) -> String {
 /// An HMAC in hexadecimal digits, as a challenge has it.
 fn is_signature(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// A seed of time-based codes: 20 bytes in base32.
+fn is_seed(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7'))
+}
+
+fn is_recovery_code(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    let is_group = |group: &&str| group.len() == 4 && group.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    groups.len() == 4 && groups.iter().all(is_group)
 }
 
 /// What a code by mail comes with: 77 bytes as base64url.

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use sprag::engine::{EmailChangeRequest, LoginByMail, Requester};
+use sprag::engine::{
+    EmailChangeRequest, LoggedIn as Outcome, LoginByMail, OpenRequest, Proof, Requester, StepUpRequest,
+};
 use sprag::letter::LetterKind;
-use sprag::session::{AccountId, EndCause};
+use sprag::session::{AccountId, EndCause, Methods};
 use sprag_server::profile::{CODES, FieldAtFault, IdOf, Input, Registration, Route};
 
 use crate::call::{Answer, Call};
@@ -27,6 +29,10 @@ pub(crate) struct LoggedIn {
     pub(crate) account: String,
     /// The token of a letter, where the call takes one.
     pub(crate) token: String,
+    /// The id of an app that shows codes, its next code, and what goes on with a log-in, where the call is about one.
+    pub(crate) factor: String,
+    pub(crate) code: String,
+    pub(crate) mfa: String,
 }
 
 /// Compares with the snapshot of that name.
@@ -49,6 +55,7 @@ pub(crate) async fn succeeds(name: &'static str, data: &'static Data, position: 
     let route = stage.profile.wire.routes[position].clone();
     let mut client = logs_in(&stage).await;
     client.token = by_mail(&stage, &route, &client).await;
+    has_app(&stage, &route, &mut client).await;
     let answer = stage.world.is_asked(call(&stage, &route, &client)).await;
     assert_eq!(answer.status, route.status, "{}: {}", route.on(), answer.text());
     compare(&format!("{name}__wire_{}", slug(&route)), &shape(&stage.profile, &answer));
@@ -119,6 +126,44 @@ async fn by_mail(stage: &Stage, route: &Route, client: &LoggedIn) -> String {
     stage.world.token_by_mail(kind).await
 }
 
+/// Gives an account an app that shows codes, where the route is about one, and the client what it needs then.
+async fn has_app(stage: &Stage, route: &Route, client: &mut LoggedIn) {
+    let (engine, policy) = (&stage.world.engine, stage.profile.client_policy());
+    let (factors, nobody, action) = (engine.factors(), Requester::nobody(), route.action.name());
+    let access = match action {
+        "confirm_totp" | "end_factor" | "new_recovery_codes" | "login_factor" => client.access.clone(),
+        "reset_user_factors" => {
+            let ann = anns_account(stage).await;
+            let ann = engine.authn().vouch_for(ann, Methods::PASSWORD).await.expect("an account");
+            let opened = engine.open_session(&policy, ann, OpenRequest::default(), &nobody).await;
+            opened.expect("a session").access_token
+        }
+        _ => return,
+    };
+    let caller = engine.authenticate(&policy, &access).await.expect("a caller");
+    let account = caller.key.account;
+    let new = factors.add_totp(account, None).await.expect("a seed");
+    client.factor = new.id.to_string();
+    client.code = new.seed.code(engine.now());
+    if matches!(action, "confirm_totp" | "end_factor") {
+        return;
+    }
+    factors.confirm_totp(&caller, new.id, &client.code, &nobody).await.expect("its first code");
+    stage.world.winds(30);
+    client.code = new.seed.code(engine.now());
+    if action == "new_recovery_codes" {
+        let request = StepUpRequest { proof: Proof::Code(&client.code), refresh_token: None, retry_id: None };
+        let stepped_up = engine.sessions().step_up(&policy, Some(&caller), request, &nobody).await;
+        client.access = stepped_up.expect("its next code").access_token;
+    }
+    if action == "login_factor" {
+        let somebody = engine.authn().vouch_for(account, Methods::PASSWORD).await.expect("an account");
+        let logged_in = engine.log_in(&policy, somebody, OpenRequest::default(), &nobody).await;
+        let Outcome::Waits(waits) = logged_in.expect("a log-in") else { panic!("it is to wait") };
+        client.mfa = waits.token.as_str().to_owned();
+    }
+}
+
 /// The account that everybody in the tour logs in to; not all profiles tell its own id.
 async fn anns_account(stage: &Stage) -> AccountId {
     stage.world.engine.accounts().find("ann@example.org").await.expect("an account").id
@@ -143,6 +188,7 @@ pub(crate) fn path(route: &Route, client: &LoggedIn) -> String {
     let id = match (route.action.name(), route.action.id_of()) {
         ("explain" | "end_any_session", _) => &client.other,
         (_, Some(IdOf::Account)) => &client.account,
+        (_, Some(IdOf::Factor)) if !client.factor.is_empty() => &client.factor,
         _ => &client.session,
     };
     route.path.replace("{id}", id)
@@ -179,7 +225,7 @@ fn kept(stage: &Stage, answer: &Answer, other: &Answer, account: String) -> Logg
     };
     let (access, refresh) = tokens(answer);
     let (access, refresh) = (access.expect("an access token"), refresh.expect("a refresh token"));
-    LoggedIn { access, refresh, session: id(answer), other: id(other), account, token: String::new() }
+    LoggedIn { access, refresh, session: id(answer), other: id(other), account, ..LoggedIn::default() }
 }
 
 /// A call with all that it needs.
@@ -246,11 +292,22 @@ pub(crate) fn fields(route: &Route, client: &LoggedIn) -> Map<String, Value> {
             Input::ExpiresIn => "3600",
             Input::Token => client.token.as_str(),
             // The link is enough.
-            Input::LoginId | Input::Code => continue,
+            Input::LoginId => continue,
+            Input::Code if matches!(route.action.name(), "login_by_code" | "step_up") => continue,
             Input::Everywhere => "true",
             // For that one must have shown a second factor.
             Input::ClosesUndo => "false",
             Input::Altcha => "no solution, and none is needed",
+            Input::MfaToken if client.mfa.is_empty() => "spo_none",
+            Input::MfaToken => client.mfa.as_str(),
+            Input::Code if client.code.is_empty() => "123456",
+            Input::Code => client.code.as_str(),
+            // One or the other: here it is the code, or the password.
+            Input::Credential if matches!(route.action.name(), "login_factor" | "step_up") => continue,
+            Input::Credential => "{}",
+            Input::RememberDevice => "false",
+            Input::DeviceToken => "spm_none",
+            Input::Label => "her phone",
         };
         seen.push(field.input);
         fields.insert(field.name.clone(), value.into());

@@ -88,7 +88,7 @@ pub(crate) enum Known {
 
 impl Authn<'_> {
     /// How the account knows the device that shows this, if it does.
-    pub(super) async fn known(&self, account: AccountId, shown: &Shown) -> Result<Option<Known>, Fault> {
+    pub(crate) async fn known(&self, account: AccountId, shown: &Shown) -> Result<Option<Known>, Fault> {
         for text in &shown.devices {
             let Some(device) = read(text, account, &self.keys.load(), self.clock.now()) else { continue };
             let id = CredentialId { kind: CredentialKind::Device, id: device };

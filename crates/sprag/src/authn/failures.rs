@@ -17,6 +17,12 @@ use crate::session::AccountId;
 /// What the journal says of who may not log in though the password is right.
 pub(super) const DISABLED: &str = "the account is disabled";
 
+/// What the journal says where the password was right and the code of a second factor was not.
+pub(super) const SECOND_FACTOR: &str = "the code of the second factor was wrong";
+
+/// What it says where a passkey was not taken: it is of another site or account, or answers no challenge that is open.
+pub(super) const WRONG_PASSKEY: &str = "a passkey was not taken, or its answer";
+
 /// How many are journalled one by one, each hour.
 pub(super) const FIRST_FEW: u32 = 5;
 
@@ -91,6 +97,8 @@ impl Failures {
     ) -> Told {
         match why {
             DISABLED => self.counted.account_disabled.one(),
+            SECOND_FACTOR => self.counted.wrong_code.one(),
+            WRONG_PASSKEY => self.counted.wrong_passkey.one(),
             _ if account == NOBODY => self.counted.unknown_name.one(),
             _ => self.counted.wrong_password.one(),
         }

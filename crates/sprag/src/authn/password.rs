@@ -9,7 +9,7 @@ use tokio::join;
 use tokio::time::timeout;
 
 use super::devices::{Known, Shown};
-use super::failures::{DISABLED, Told};
+use super::failures::{DISABLED, SECOND_FACTOR, Told, WRONG_PASSKEY};
 use super::mail::WRONG_CODE;
 use super::tries::At;
 use super::{Authenticated, Authn, Proof};
@@ -318,6 +318,8 @@ fn refusal_of(why: &'static str) -> Refusal {
         UNKNOWN_OR_WRONG | ANOTHER_MEANWHILE | UNCONFIRMED => Refusal::CredentialsInvalid,
         DISABLED => Refusal::AccountDisabled,
         WRONG_CODE => Refusal::LinkInvalid,
+        SECOND_FACTOR => Refusal::CodeWrong,
+        WRONG_PASSKEY => Refusal::PasskeyWrong,
         _ => Refusal::CurrentPasswordWrong,
     }
 }

@@ -2,7 +2,6 @@
 
 use super::commits::{self, NewAccount};
 use super::next_id::NextId;
-use super::passwords::own_names;
 use super::{Confirmation, Engine, Invite, Requester, tried_too_often};
 use crate::account::{Account, ConfirmedEmail, External, Name, NameKind, Particulars, particular};
 use crate::audit::EventKind;
@@ -289,7 +288,7 @@ impl Accounts<'_> {
     ) -> Result<bool, Error> {
         let Self(engine) = self;
         let found = self.get(account).await?;
-        let password = engine.chosen(password.into(), &own_names(&found)).await?;
+        let password = engine.chosen_for(password.into(), &found).await?;
         let hash = engine.hasher.hash(password, engine.random.as_ref()).await?;
         let note = Some("its first, set by an operator".into());
         let event = requester.event_of_account(account, EventKind::PasswordChanged, engine.now(), note);

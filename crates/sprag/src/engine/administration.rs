@@ -1,7 +1,6 @@
 //! What an operator does to an account: another password, other names, another role, and its end.
 
 use super::commits;
-use super::passwords::own_names;
 use super::{Accounts, Requester, tried_too_often};
 use crate::account::{Account, Name, NameKind, Particular, particular};
 use crate::audit::EventKind;
@@ -90,7 +89,7 @@ impl Accounts<'_> {
         let password = password.into();
         engine.expect_choosable(password)?;
         let found = self.get(account).await?;
-        let password = engine.chosen(password, &own_names(&found)).await?;
+        let password = engine.chosen_for(password, &found).await?;
         let hash = engine.hasher.hash(password, engine.random.as_ref()).await?;
         let note = Some("set by an operator".into());
         let event = requester.event_of_account(account, EventKind::PasswordChanged, engine.now(), note);

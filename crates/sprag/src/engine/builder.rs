@@ -1,6 +1,7 @@
 //! Putting an engine together.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -24,6 +25,9 @@ use crate::risk::RiskPolicy;
 use crate::store::Store;
 use crate::webhook::Endpoint;
 
+/// For how long a device is not asked for a second factor again.
+const REMEMBER_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// Puts an [`Engine`] together: a store, keys and an issuer are needed, and the rest has a default.
 #[must_use = "build() makes the engine"]
 pub struct EngineBuilder {
@@ -40,6 +44,9 @@ pub struct EngineBuilder {
     whereabouts: Arc<dyn Whereabouts>,
     rates: Rates,
     sends_letters: bool,
+    remember_for: Option<Duration>,
+    #[cfg(feature = "passkeys")]
+    passkeys: Option<crate::passkeys::Passkeys>,
     endpoints: Vec<Endpoint>,
 }
 
@@ -57,6 +64,9 @@ impl EngineBuilder {
             limits: Limits::default(),
             rates: Rates::default(),
             sends_letters: false,
+            remember_for: Some(REMEMBER_FOR),
+            #[cfg(feature = "passkeys")]
+            passkeys: None,
             endpoints: Vec::new(),
             risk: None,
             passwords: PasswordRules::default(),
@@ -131,9 +141,23 @@ impl EngineBuilder {
         self
     }
 
+    /// For how long a device on which a second factor was shown is not asked for another one, where its owner wishes so; 30 days by
+    /// default, and not at all where nothing is said.
+    pub fn remembers_devices_for(mut self, span: Option<Duration>) -> Self {
+        self.remember_for = span;
+        self
+    }
+
     /// Which other systems are told of which events, for somebody [sends](Engine::webhooks) that. By default none.
     pub fn webhooks(mut self, endpoints: Vec<Endpoint>) -> Self {
         self.endpoints = endpoints;
+        self
+    }
+
+    /// Where passkeys are used; by default nowhere.
+    #[cfg(feature = "passkeys")]
+    pub fn passkeys(mut self, passkeys: Option<crate::passkeys::Passkeys>) -> Self {
+        self.passkeys = passkeys;
         self
     }
 
@@ -147,19 +171,13 @@ impl EngineBuilder {
     /// The engine.
     ///
     /// # Errors
-    /// An internal [`Fault`] if no keys or no issuer were given, or a risk policy wants a second factor, of which there is
-    /// no kind; another if the system gives no thread to hash passwords.
+    /// An internal [`Fault`] if no keys or no issuer were given; another if the system gives no thread to hash passwords.
     pub fn build(self) -> Result<Engine, Fault> {
         const DOING: &str = "build an engine";
         let missing = |what: &'static str| Fault::internal(DOING, what);
         let keys = self.keys.ok_or_else(|| missing("it has no keys; give it a key ring with keys(..)"))?;
         let issuer =
             self.issuer.ok_or_else(|| missing("it has no issuer; give its public address to issuer(..)"))?;
-        if self.risk.as_ref().is_some_and(|policy| policy.second_factor.is_some()) {
-            return Err(missing(
-                "its risk policy asks for a second factor, and there is no kind of that yet",
-            ));
-        }
         let hasher = match self.hasher {
             Some(hasher) => hasher,
             None => Hasher::start_default()?,
@@ -198,6 +216,9 @@ impl EngineBuilder {
             webhooks_wait,
             written_along,
             sends_letters: self.sends_letters,
+            remember_for: self.remember_for,
+            #[cfg(feature = "passkeys")]
+            passkeys: self.passkeys,
         })
     }
 }

@@ -34,6 +34,8 @@ pub struct ClientPolicy {
     pub confirmation: Confirmation,
     /// How long a password must be that is chosen with it.
     pub password: PasswordLength,
+    /// Who must have a second factor to log in with it.
+    pub second_factor: SecondFactor,
     /// Which other systems are asked before something is decided.
     pub hooks: Hooks,
 }
@@ -53,6 +55,7 @@ impl ClientPolicy {
             next_id: NextId::Uuid,
             confirmation: Confirmation::Off,
             password: PasswordLength::default(),
+            second_factor: SecondFactor::default(),
             hooks: Hooks::default(),
         }
     }
@@ -68,6 +71,34 @@ pub enum Confirmation {
     Asked,
     /// They are asked by a letter, and no session is opened before they have.
     Required,
+}
+
+/// Who must have a second factor. Whoever has none is let in no further than to add one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SecondFactor {
+    /// Nobody; who has one is asked for it.
+    #[default]
+    Optional,
+    /// Everybody.
+    Required,
+    /// Administrators.
+    Admins,
+}
+
+impl SecondFactor {
+    /// Each, by the word for it.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("optional", Self::Optional), ("required", Self::Required), ("admins", Self::Admins)];
+
+    /// Whether the owner of that account must have one.
+    #[must_use]
+    pub fn is_asked_of(self, account: &Account) -> bool {
+        match self {
+            Self::Optional => false,
+            Self::Required => true,
+            Self::Admins => account.is_admin,
+        }
+    }
 }
 
 /// What the access tokens of a profile say, so that the APIs that verify them find what they look for.

@@ -115,19 +115,20 @@ pub(super) struct StepUp {
     /// How the one before ends.
     pub(super) ending: Ending,
     pub(super) event: Event,
-    /// What is to be told of the refresh token that came with the request.
-    pub(super) judged: Option<Event>,
+    /// What is to be told besides: of the refresh token that came with the request, of what was shown.
+    pub(super) judged: Vec<Event>,
+    /// What spends what was shown.
+    pub(super) shown: Vec<Step>,
 }
 
 impl StepUp {
     pub(super) fn commit(self) -> Commit {
-        let Self { replaced, successor, detail, ending, event, judged } = self;
+        let Self { replaced, successor, detail, ending, event, judged, shown } = self;
         let (account, epoch) = (successor.key.account, successor.epoch);
-        let steps = vec![
-            Step::EndSession { session: replaced, ending },
-            Step::OpenSession { session: Box::new(successor), detail },
-            Step::ForgetEnded,
-        ];
+        let steps = std::iter::once(Step::EndSession { session: replaced, ending })
+            .chain(shown)
+            .chain([Step::OpenSession { session: Box::new(successor), detail }, Step::ForgetEnded])
+            .collect();
         // The first entry says what opened the session.
         let events = std::iter::once(event).chain(judged).collect();
         Commit { account, expect: Expect::Standing(epoch), steps, events }

@@ -10,7 +10,6 @@ use crate::clock::Timestamp;
 use crate::error::{Fault, Refusal};
 use crate::letter::{Letter, LetterKind};
 use crate::one_time::{OneTimeText, OneTimeToken, Purpose, TokenId, hashed};
-use crate::password::Password;
 use crate::random;
 use crate::session::{AccountId, EndCause};
 use crate::store::{Commit, Committed, Expect, Step};
@@ -22,19 +21,20 @@ const AT_ONCE: u32 = 100;
 const WRONG: &str = "the current password, asked for to delete the account, was wrong";
 
 impl Accounts<'_> {
-    /// Says that whoever calls knows the account's password, which a call asks for in the place of a log-in of a moment ago.
+    /// Says that whoever calls is the account's owner: they showed it a moment ago, as
+    /// [`is_fresh`](super::Factors::is_fresh) says, or know its password where it has no second factor.
     ///
     /// # Errors
-    /// [`Refusal::CurrentPasswordWrong`], [`Refusal::PasswordRejected`], [`Refusal::RateLimited`] if too many were tried; a
-    /// [`Fault`].
+    /// [`Refusal::StepUpRequired`], [`Refusal::CurrentPasswordWrong`], [`Refusal::PasswordRejected`], [`Refusal::RateLimited`] if
+    /// too many were tried; a [`Fault`].
     pub async fn expect_owner(
         &self,
         caller: &Caller,
-        current: &str,
+        current: Option<&str>,
+        is_fresh: bool,
         requester: &Requester,
     ) -> Result<(), Error> {
-        let current = Password::typed(current)?;
-        self.0.owner(caller.key, current, WRONG, requester).await.map(drop)
+        self.0.expect_owner(caller, (current, is_fresh), WRONG, requester).await
     }
 
     /// Has an account erased once `grace` has passed; says when that is. Every session ends, and its owner gets a letter with a

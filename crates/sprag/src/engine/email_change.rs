@@ -31,9 +31,10 @@ use crate::store::{Commit, Committed, Expect, Step, Was};
 pub struct EmailChangeRequest<'a> {
     /// The address, as typed.
     pub email: &'a str,
-    /// The present password, as typed; not needed where they showed a moment ago who they are.
+    /// The present password, as typed; not needed where they showed a moment ago who they are, and of no use where the account
+    /// has a second factor.
     pub current_password: Option<&'a str>,
-    /// Whether they did.
+    /// Whether they did, as [`Factors::is_fresh`](super::Factors::is_fresh) says.
     pub is_fresh: bool,
     /// Whether the old address shall have no undo: only who showed a second factor may ask for that.
     pub closes_undo: bool,
@@ -90,14 +91,8 @@ impl Letters<'_> {
             return Err(Refusal::StepUpRequired.into());
         }
         let name = Name::email(request.email)?;
-        match request.current_password {
-            Some(password) => {
-                let why = "the current password, asked for to change the address, was wrong";
-                let _ = engine.owner(caller.key, Password::typed(password)?, why, requester).await?;
-            }
-            None if request.is_fresh => {}
-            None => return Err(Refusal::StepUpRequired.into()),
-        }
+        let why = "the current password, asked for to change the address, was wrong";
+        engine.expect_owner(caller, (request.current_password, request.is_fresh), why, requester).await?;
         let known = engine.store.credential(&name).await?.map(|known| known.account);
         self.reserve_letter(known.as_ref(), request.email, None, requester).await?;
         let account = engine.accounts().get(caller.key.account).await?;
@@ -195,6 +190,7 @@ impl Letters<'_> {
             );
             let mut steps = self.undoing(&usable, now);
             steps.extend(planned.into_steps());
+            steps.extend(engine.factors().undoing(account.id, usable.token.made_at).await?);
             steps.extend([
                 Step::ConfirmEmail { address: undo.from.clone(), at: now },
                 Step::put_password(Was::Any, hash.clone(), now),

@@ -12,6 +12,7 @@ use crate::account::{Account, External, Name, NameKind, Particulars};
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::{Fault, Refusal};
+use crate::factor::FactorKind;
 use crate::password::Unusable;
 use crate::random;
 use crate::session::{AccountId, Epoch, ProfileId};
@@ -19,10 +20,12 @@ use crate::store::{Credential, number};
 use crate::token::ForeignToken;
 
 mod changes;
+mod factors;
 mod names;
 mod sessions;
 
 use changes::Changes;
+use factors::BroughtFactors;
 pub use names::{NameKept, SameNames};
 pub use sessions::Run;
 
@@ -37,6 +40,10 @@ pub struct ImportedUser<'a> {
     pub email: Option<&'a str>,
     /// Its password hash, in any format of [`check_hash`](crate::password::check_hash); empty if it never had a password.
     pub password_hash: &'a str,
+    /// Its seed of time-based codes, in base32 or as an `otpauth://` URI, if it has one that is in use.
+    pub totp_secret: Option<&'a str>,
+    /// The hashes of its recovery codes, each SHA-256 or one that a password may have.
+    pub recovery_codes: &'a [String],
     /// What people call its owner.
     pub name: Option<&'a str>,
     /// The owner's given name.
@@ -163,7 +170,14 @@ impl Imports<'_> {
         for _ in 0..LOOKS {
             match self.look_at_user(client, &user).await? {
                 Looked::New(new, unusable, kept) => {
-                    if NewAccount::is_made(self.0.store.commit(new.commit()).await?)? {
+                    let (account, mut commit) = (new.account.id, new.commit());
+                    if let Ok(Some(brought)) = BroughtFactors::of(&user) {
+                        commit.steps.extend(self.bringing(account, &brought));
+                        let note = Some(format!("{}, {}", FactorKind::Totp.name(), changes::BY_IMPORT));
+                        let (kind, now) = (EventKind::FactorAdded, self.0.now());
+                        commit.events.push(Requester::nobody().event_of_account(account, kind, now, note));
+                    }
+                    if NewAccount::is_made(self.0.store.commit(commit).await?)? {
                         return Ok(names::without(made(unusable), kept));
                     }
                     // Somebody else has made it, or taken its name, since it was looked at.
@@ -198,6 +212,9 @@ impl Imports<'_> {
     }
 
     async fn look_at_user(&self, client: &ClientPolicy, user: &ImportedUser<'_>) -> Result<Looked, Fault> {
+        if let Err(outcome) = BroughtFactors::of(user) {
+            return Ok(Looked::Outcome(outcome));
+        }
         let now = self.0.now();
         let id = AccountId(random::id(self.0.random.as_ref(), user.created_at.unwrap_or(now).min(now)));
         let hash = self.usable(user.password_hash).await?;

@@ -4,7 +4,6 @@
 //! where somebody has it.
 
 use super::one_time::Usable;
-use super::passwords::own_names;
 use super::{Engine, Error, NewUser, Requester, tried_too_often};
 use crate::account::{Account, Name};
 use crate::audit::EventKind;
@@ -243,7 +242,7 @@ impl Letters<'_> {
         }
         let usable = engine.usable(Purpose::ResetPassword, text).await?;
         let (account, address) = (&usable.account, of_address(&usable)?);
-        let password = engine.chosen(password, &own_names(account)).await?;
+        let password = engine.chosen_for(password, account).await?;
         let hash = engine.hasher.hash_from(requester.prefix(), password, engine.random.as_ref()).await?;
         let now = engine.now();
         let steps = vec![

@@ -39,10 +39,13 @@ const MAX_TOLD: usize = 20;
 
 /// What the link of such a letter does.
 #[derive(Serialize, Deserialize)]
-struct NotMe {
-    address: String,
-    sessions: Vec<Uuid>,
-    news: Vec<News>,
+pub(super) struct NotMe {
+    pub(super) address: String,
+    pub(super) sessions: Vec<Uuid>,
+    pub(super) news: Vec<News>,
+    /// Whether all of the account's sessions end, whatever whoever follows it says.
+    #[serde(default)]
+    pub(super) everywhere: bool,
 }
 
 /// What a link does by which somebody says that it was not them.
@@ -52,6 +55,8 @@ pub struct NotMeLink {
     pub address: String,
     /// What it tells of.
     pub news: Vec<News>,
+    /// Whether it ends all of the account's sessions, so that there is nothing to choose.
+    pub everywhere: bool,
 }
 
 /// What came of that somebody said that it was not them.
@@ -71,8 +76,8 @@ impl Letters<'_> {
     pub async fn not_me_link(&self, text: &str) -> Result<NotMeLink, Error> {
         let Self(engine) = self;
         let usable = engine.usable(Purpose::NotMe, text).await?;
-        let NotMe { address, news, .. } = usable.payload(&engine.keys.load(), engine.now())?;
-        Ok(NotMeLink { address, news })
+        let NotMe { address, news, everywhere, .. } = usable.payload(&engine.keys.load(), engine.now())?;
+        Ok(NotMeLink { address, news, everywhere })
     }
 
     /// Ends the sessions that a letter told of, or all of the account's, and has whoever says so choose a new password.
@@ -93,7 +98,7 @@ impl Letters<'_> {
             let ending = requester.ending(EndCause::Revoked, now);
             let mut steps = vec![usable.spend(now), Step::KeepDevices { most: 0 }];
             let mut epoch = account.epoch;
-            if everywhere {
+            if everywhere || told.everywhere {
                 epoch = epoch.next();
                 steps.extend([Step::MoveEpoch, Step::EndSessions { except: None, with: None, ending }]);
             } else {
@@ -184,7 +189,7 @@ impl Engine {
         let more = found.len().saturating_sub(MAX_TOLD);
         let news: Vec<News> =
             found.iter().take(MAX_TOLD).map(|(kind, event)| self.told(*kind, event)).collect();
-        let payload = NotMe { address: letter.to.clone(), sessions, news: news.clone() };
+        let payload = NotMe { address: letter.to.clone(), sessions, news: news.clone(), everywhere: false };
         let new = NewToken {
             account: account.id,
             purpose: Purpose::NotMe,

@@ -10,7 +10,6 @@ use tokio::time::timeout;
 
 use super::commits::NewAccount;
 use super::letters::Letters;
-use super::passwords::own_names;
 use super::{ClientPolicy, Engine, LinkTarget, NewUser, Requester};
 use crate::account::{Account, ConfirmedEmail, Name};
 use crate::audit::EventKind;
@@ -243,7 +242,7 @@ impl Letters<'_> {
         else {
             return Ok(false);
         };
-        let password = engine.chosen(password, &own_names(&account)).await?;
+        let password = engine.chosen_for(password, &account).await?;
         let hash = engine.hasher.hash_from(requester.prefix(), password, engine.random.as_ref()).await?;
         let (id, at) = (account.id, account.created_at);
         let note =

@@ -41,6 +41,9 @@ pub struct TokenPair {
     /// What the client keeps and shows at its next log-in, so that the account knows the device, where a session was opened that
     /// [remembers it](super::OpenRequest::remembers_device).
     pub device: Option<DeviceText>,
+    /// What the client keeps and shows at its next log-ins, so that it is not asked for a second factor for a while, where one was
+    /// shown and it [wished so](super::OpenRequest::remembers_factor).
+    pub remembered: Option<DeviceText>,
 }
 
 /// Prints what a log may show: no token.
@@ -149,6 +152,7 @@ impl Engine {
             refresh,
             refresh_expires_in,
             device: None,
+            remembered: None,
         })
     }
 }

@@ -5,22 +5,25 @@ use std::fmt;
 use super::commits::PasswordChange;
 use super::opening::{detail, new_session};
 use super::pair::{About, Told};
-use super::passwords::own_names;
 use super::replacement::Asked;
 use super::{Accounts, Caller, ClientPolicy, Engine, Requester, TokenPair, tried_too_often};
+use crate::account::Account;
 use crate::audit::EventKind;
 use crate::error::{Error, Refusal};
 use crate::password::{NewPassword, Password};
 use crate::ratchet::MAX_MISSES;
 use crate::session::{EndCause, Session, SessionKey};
-use crate::store::Rotated;
+use crate::store::{Credential, Rotated};
 use crate::token::hash_retry_id;
 
 /// A request to change a password.
 #[derive(Clone, Copy)]
 pub struct PasswordChangeRequest<'a> {
-    /// The present password, as typed.
-    pub current: &'a str,
+    /// The present password, as typed; only an account that has none needs none.
+    pub current: Option<&'a str>,
+    /// Whether they showed a moment ago who they are, as [`Factors::is_fresh`](super::Factors::is_fresh) says: what an account with
+    /// a second factor, or without a password, needs.
+    pub is_fresh: bool,
     /// The one that takes its place, as typed.
     pub new: &'a str,
     /// The refresh token of the session that asks, if the client showed it.
@@ -45,7 +48,8 @@ impl Accounts<'_> {
     /// and the same, with a refresh token and a retry id, both are answered with the new session.
     ///
     /// # Errors
-    /// [`Refusal::CurrentPasswordWrong`], [`Refusal::PasswordRejected`], [`Refusal::RateLimited`] if too many were tried, or
+    /// [`Refusal::StepUpRequired`]; [`Refusal::CurrentPasswordWrong`], also where none came of an account that has one;
+    /// [`Refusal::PasswordRejected`], [`Refusal::RateLimited`] if too many were tried, or
     /// [`Refusal::SessionEnded`] if the session or the account moved on meanwhile; a [`Fault`](crate::Fault): then it may have been changed all the same, which the
     /// same request [again](Self::change_password_again) finds out.
     pub async fn change_password(
@@ -100,17 +104,15 @@ impl Engine {
     ) -> Result<TokenPair, Error> {
         let new = NewPassword { text: request.new, length: Some(client.password) };
         self.expect_choosable(new)?;
-        let current = Password::typed(request.current)?;
-        let why = "the current password, asked for to change it, was wrong";
-        let owner = self.owner(caller.key, current, why, requester).await?;
-        let new = self.chosen(new, &own_names(owner.account())).await?;
-        let asked = self.claims_asked(client, owner.account(), Some(caller.key.session)).await?;
+        let owner = self.owner_who_changes(caller, request, requester).await?;
+        let new = self.chosen_for(new, &owner).await?;
+        let asked = self.claims_asked(client, &owner, Some(caller.key.session)).await?;
         let hash = self.hasher.hash_from(requester.prefix(), new, self.random.as_ref()).await?;
         let own = self.token_of(client, caller.key, request.refresh_token).await?;
         let retry_hash = request.retry_id.map(hash_retry_id);
         for _ in 0..=MAX_MISSES {
             let state = self.store.find(caller.key).await?.ok_or(Refusal::SessionEnded(None))?;
-            if state.session.ended.is_none() && state.epoch != owner.epoch() {
+            if state.session.ended.is_none() && state.epoch != owner.epoch {
                 return Err(Refusal::SessionEnded(None).into());
             }
             let device = self.store.session(caller.key).await?.and_then(|(_, detail)| detail.device);
@@ -123,20 +125,42 @@ impl Engine {
             let told = Told::fresh(client, Rotated::of(&successor), now);
             let account = caller.key.account;
             let change = PasswordChange {
-                verified_under: owner.epoch(),
+                verified_under: owner.epoch,
                 password_hash: hash.clone(),
                 replaced: caller.key.session,
                 successor,
                 detail: detail(requester, device.as_deref()),
                 ending: requester.ending(EndCause::PasswordChanged, now),
                 event: requester.event_of_account(account, EventKind::PasswordChanged, now, None),
-                news: self.news(owner.account(), requester, now),
+                news: self.news(&owner, requester, now),
             };
             if self.store.commit(change.commit()).await?.is_done() {
-                return Ok(self.pair(client, About::of(owner.account(), &asked), &token, None, told, now)?);
+                return Ok(self.pair(client, About::of(&owner, &asked), &token, None, told, now)?);
             }
         }
         Err(tried_too_often("change a password").into())
+    }
+
+    /// The account whose password its owner may change: they know the present one, or it has none and they are fresh.
+    async fn owner_who_changes(
+        &self,
+        caller: &Caller,
+        request: PasswordChangeRequest<'_>,
+        requester: &Requester,
+    ) -> Result<Account, Error> {
+        self.expect_fresh_by_factor(caller, request.is_fresh).await?;
+        if let Some(current) = request.current {
+            let why = "the current password, asked for to change it, was wrong";
+            let owner = self.owner(caller.key, Password::typed(current)?, why, requester).await?;
+            return Ok(Account { epoch: owner.epoch(), ..owner.account().clone() });
+        }
+        let credential = self.store.credential_of(caller.key.account).await?;
+        let Credential { account, password_hash } = credential.ok_or(Refusal::AccountUnknown)?;
+        match (password_hash, request.is_fresh) {
+            (Some(_), _) => Err(Refusal::CurrentPasswordWrong.into()),
+            (None, false) => Err(Refusal::StepUpRequired.into()),
+            (None, true) => Ok(account),
+        }
     }
 
     /// The pair of the session that has taken the place of `key`'s by this very request, if it has.

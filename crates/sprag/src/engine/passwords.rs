@@ -19,9 +19,25 @@ pub struct PasswordRules {
 }
 
 impl Engine {
-    /// Takes a password that somebody chooses for an account with these names.
+    /// Takes a password that somebody chooses for an account: a shorter one will do where it has a second factor, too.
+    pub(super) async fn chosen_for(
+        &self,
+        new: NewPassword<'_>,
+        account: &Account,
+    ) -> Result<Password, Error> {
+        let length = new.length.unwrap_or(self.passwords.length);
+        let is_shorter = length.with_factor < length.alone;
+        let has_factor = is_shorter && self.authn().held(account.id).await?.has_factor();
+        let least = if has_factor { length.with_factor } else { length.alone };
+        self.held_to(least, new, &own_names(account)).await
+    }
+
+    /// Takes a password that somebody chooses for an account with these names that is yet to be made.
     pub(super) async fn chosen(&self, new: NewPassword<'_>, own: &[&str]) -> Result<Password, Error> {
-        let least = new.length.unwrap_or(self.passwords.length).alone;
+        self.held_to(new.length.unwrap_or(self.passwords.length).alone, new, own).await
+    }
+
+    async fn held_to(&self, least: u16, new: NewPassword<'_>, own: &[&str]) -> Result<Password, Error> {
         rules::judge(new.text, least, own).map_err(Refusal::PasswordRejected)?;
         let password = Password::typed(new.text)?;
         match self.is_breached(&password.sha1()).await {

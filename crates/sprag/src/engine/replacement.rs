@@ -3,8 +3,8 @@
 
 use super::pair::{About, Told};
 use super::refresh::present;
-use super::{ClientPolicy, Engine, Requester, TokenPair};
-use crate::authn::Authenticated;
+use super::{Caller, ClientPolicy, Engine, Requester, TokenPair};
+use crate::authn::{Authenticated, Code};
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
 use crate::password::Password;
@@ -37,6 +37,33 @@ impl Engine {
         let Some(text) = text else { return Ok(None) };
         let token = self.recognise(client, text, self.now()).await?;
         Ok(token.filter(|token| token.key == key))
+    }
+
+    /// Has whoever calls be the account's owner: they showed it a moment ago, or know its password. Of an account with a second
+    /// factor the password alone says nothing: a stolen session and a phished password would own it.
+    pub(super) async fn expect_owner(
+        &self,
+        caller: &Caller,
+        (password, is_fresh): (Option<&str>, bool),
+        why: &'static str,
+        requester: &Requester,
+    ) -> Result<(), Error> {
+        self.expect_fresh_by_factor(caller, is_fresh).await?;
+        match password {
+            Some(password) => {
+                self.owner(caller.key, Password::typed(password)?, why, requester).await.map(drop)
+            }
+            None if is_fresh => Ok(()),
+            None => Err(Refusal::StepUpRequired.into()),
+        }
+    }
+
+    /// Refuses whoever has a second factor and did not show it a moment ago.
+    pub(super) async fn expect_fresh_by_factor(&self, caller: &Caller, is_fresh: bool) -> Result<(), Error> {
+        match is_fresh || !self.authn().held(caller.key.account).await?.has_factor() {
+            true => Ok(()),
+            false => Err(Refusal::StepUpRequired.into()),
+        }
     }
 
     /// The owner of the account whose session asks, if they know its password.
@@ -116,6 +143,37 @@ impl Engine {
         let now = self.now();
         let told = Told::fresh(client, Rotated::of(&session), now);
         Ok(Some(self.pair(client, About::of(owner.account(), &asked), &successor, None, told, now)?))
+    }
+
+    /// The pair of the session that has taken the place of the one that asked, by this very request with the code of an app, if it
+    /// has. The code is used by then, and so is looked for among those that are.
+    pub(super) async fn answer_again_by_code(
+        &self,
+        client: &ClientPolicy,
+        asked: Asked<'_>,
+        code: &str,
+        requester: &Requester,
+    ) -> Result<Option<TokenPair>, Error> {
+        let at = self.now();
+        let Some(token) = self.token_of(client, asked.key, Some(asked.text)).await? else { return Ok(None) };
+        let found = self.replaced_by(client, &token, asked, at, requester).await?;
+        let Some((successor, session)) = found else { return Ok(None) };
+        let (authn, account) = (self.authn(), asked.key.account);
+        let reserved = authn.reserve_code(account, requester).await?;
+        let held = authn.held(account).await?;
+        let Code::UsedBefore = authn.factor_code(account, &held, code, requester).await? else {
+            authn.note_wrong_code(account, requester).await?;
+            return Ok(None);
+        };
+        authn.give_code_back(&reserved).await;
+        let owner = self.accounts().get(account).await?;
+        if owner.epoch != session.epoch {
+            return Ok(None);
+        }
+        let asked = self.claims_asked(client, &owner, Some(session.key.session)).await?;
+        let now = self.now();
+        let told = Told::fresh(client, Rotated::of(&session), now);
+        Ok(Some(self.pair(client, About::of(&owner, &asked), &successor, None, told, now)?))
     }
 
     /// The session that has taken this token's place by the request of this retry id, and its first token, if there is one that

@@ -55,12 +55,25 @@ impl Engine {
             is_known_device: somebody.is_on_known_device().then_some(true),
         };
         let risk = assess(&facts, policy);
-        if risk.decision < Decision::SecondFactor {
+        if risk.decision < Decision::Refuse {
             return Ok(Some(risk));
         }
-        let event = requester.event_of_account(account, EventKind::LoginRefused, now, risk.note());
+        let risk = Some(risk);
+        Err(self.refuse_risky(somebody, &risk, requester, now).await?)
+    }
+
+    /// Notes that a log-in was too unlike those before it, and says so.
+    pub(super) async fn refuse_risky(
+        &self,
+        somebody: &Authenticated,
+        risk: &Option<Risk>,
+        requester: &Requester,
+        now: Timestamp,
+    ) -> Result<Error, Fault> {
+        let (account, note) = (somebody.account().id, risk.as_ref().and_then(Risk::note));
+        let event = requester.event_of_account(account, EventKind::LoginRefused, now, note);
         self.store.record(event).await?;
-        Err(Refusal::RiskRefused.into())
+        Ok(Refusal::RiskRefused.into())
     }
 
     /// Whether the password that somebody typed is known from a breach.

@@ -6,13 +6,18 @@ use super::commits::StepUp;
 use super::opening::{detail, new_session};
 use super::pair::{About, Told};
 use super::replacement::Asked;
-use super::{Caller, ClientPolicy, Engine, Requester, Sessions, TokenPair, tried_too_often};
+use super::{Caller, ClientPolicy, Engine, FactorProof, Requester, Sessions, TokenPair, tried_too_often};
+use crate::account::Account;
 use crate::audit::{Event, EventKind};
+use crate::authn::Code;
+use crate::clock::Timestamp;
 use crate::error::{Error, Refusal};
+use crate::factor::Held;
+use crate::limits::Reserved;
 use crate::password::Password;
 use crate::ratchet::{MAX_MISSES, access};
-use crate::session::{EndCause, Session, SessionKey};
-use crate::store::Rotated;
+use crate::session::{EndCause, Epoch, Methods, Session, SessionKey};
+use crate::store::{Committed, Rotated, Step};
 use crate::token::hash_retry_id;
 
 /// A request to step up.
@@ -32,6 +37,25 @@ pub struct StepUpRequest<'a> {
 pub enum Proof<'a> {
     /// The password, as typed: for an account that has no second factor.
     Password(&'a str),
+    /// The code of an app, or a recovery code, as typed.
+    Code(&'a str),
+    /// A passkey: what a browser answered, as JSON.
+    #[cfg(feature = "passkeys")]
+    Passkey(&'a serde_json::Value),
+}
+
+/// Whoever has shown again who they are, and the steps that this takes: they apply where it still holds.
+struct ShownAgain {
+    owner: Account,
+    epoch: Epoch,
+    at: Timestamp,
+    methods: Methods,
+    /// Whether what was shown goes with what the session was opened by, and not in its place.
+    adds: bool,
+    steps: Vec<Step>,
+    told: Option<EventKind>,
+    /// The try that a right code gives back.
+    reserved: Option<Reserved>,
 }
 
 /// Prints what a log may show: no password and no token.
@@ -43,7 +67,7 @@ impl fmt::Debug for StepUpRequest<'_> {
 
 impl Sessions<'_> {
     /// Has whoever uses a session show once more who they are. A new session takes its place, with another id, a fresh
-    /// `auth_time` and the ways that were shown now, and ends when the one before would have ended. Nothing that was handed out
+    /// `auth_time` and the ways that were shown now (a second factor beside those from before), and ends when the one before would have ended. Nothing that was handed out
     /// before works after it; the account's other sessions go on, and its epoch stays.
     ///
     /// The session is the caller's; where there is no caller, that of the refresh token, which must be one that a refresh
@@ -51,8 +75,10 @@ impl Sessions<'_> {
     /// new session, as at a [change of password](super::Accounts::change_password).
     ///
     /// # Errors
-    /// [`Refusal::CurrentPasswordWrong`]; [`Refusal::TokenMissing`] if there is neither caller nor refresh token; what a
-    /// refresh refuses; [`Refusal::SessionEnded`] if the session or the account moved on meanwhile; a
+    /// [`Refusal::SecondFactorRequired`] where the password is shown of an account that has a second factor;
+    /// [`Refusal::CurrentPasswordWrong`]; [`Refusal::CodeWrong`], or of a passkey [`Refusal::PasskeyWrong`];
+    /// [`Refusal::PasskeysUnavailable`]; [`Refusal::RateLimited`]; [`Refusal::TokenMissing`] if there is neither caller nor
+    /// refresh token; what a refresh refuses; [`Refusal::SessionEnded`] if the session or the account moved on meanwhile; a
     /// [`Fault`](crate::Fault).
     pub async fn step_up(
         &self,
@@ -103,52 +129,165 @@ impl Engine {
         requester: &Requester,
     ) -> Result<TokenPair, Error> {
         // What is no password at all asks the store nothing.
-        let Proof::Password(password) = request.proof;
-        let password = Password::typed(password)?;
-        let (key, judged) = match (caller, request.refresh_token) {
-            (Some(caller), _) => (caller.key, None),
-            (None, Some(text)) => self.holder(client, text, request.retry_id, requester).await?,
-            (None, None) => return Err(Refusal::TokenMissing.into()),
-        };
+        if let Proof::Password(password) = request.proof {
+            Password::typed(password)?;
+        }
+        let (key, judged) = self.session_that_asks(client, caller, request, requester).await?;
         let own = self.token_of(client, key, request.refresh_token).await?;
         let retry_hash = request.retry_id.map(hash_retry_id);
-        let why = "the password, asked for to step up, was wrong";
-        let owner = self.owner(key, password, why, requester).await?;
-        let asked = self.claims_asked(client, owner.account(), Some(key.session)).await?;
+        let shown = self.shows_again(key, request.proof, requester).await?;
+        let asked = self.claims_asked(client, &shown.owner, Some(key.session)).await?;
         for _ in 0..=MAX_MISSES {
             let state = self.store.find(key).await?.ok_or(Refusal::SessionEnded(None))?;
             let now = self.now();
             if let Some(denial) = access(&state, now) {
                 return Err(Refusal::from(denial).into());
             }
-            if state.epoch != owner.epoch() {
+            if state.epoch != shown.epoch {
                 return Err(Refusal::SessionEnded(None).into());
             }
             let device = self.store.session(key).await?.and_then(|(_, detail)| detail.device);
             let token = self.replacement(client, &state, own.as_ref(), retry_hash, requester, now)?;
             let successor = new_session(client, &token, state.epoch, requester, now);
+            let before = if shown.adds { state.session.methods } else { Methods::NONE };
             let successor = Session {
                 expires_at: state.session.expires_at,
-                authenticated_at: owner.at(),
-                methods: owner.methods(),
+                authenticated_at: shown.at,
+                methods: before | shown.methods,
                 ..successor
             };
             let told = Told::fresh(client, Rotated::of(&successor), now);
             let note = Some(format!("in place of session {}", key.session));
+            let also = shown.told.map(|kind| requester.event_of_account(key.account, kind, now, None));
             let step_up = StepUp {
                 replaced: key.session,
                 event: requester.event(successor.key, EventKind::SteppedUp, now, note),
                 // Told with the rest, and so at the same moment: in a chain no entry is older than the one before.
-                judged: judged.clone().map(|event| Event { at: now, ..event }),
+                judged: judged
+                    .clone()
+                    .map(|event| Event { at: now, ..event })
+                    .into_iter()
+                    .chain(also)
+                    .collect(),
                 successor,
                 detail: detail(requester, device.as_deref()),
                 ending: requester.ending(EndCause::Replaced, now),
+                shown: shown.steps.clone(),
             };
-            if self.store.commit(step_up.commit()).await?.is_done() {
-                return Ok(self.pair(client, About::of(owner.account(), &asked), &token, None, told, now)?);
+            match self.store.commit(step_up.commit()).await? {
+                Committed::Done { .. } => {
+                    if let Some(reserved) = &shown.reserved {
+                        self.authn().give_code_back(reserved).await;
+                        // A letter may tell of what was shown.
+                        self.letters_wait.notify_one();
+                    }
+                    return Ok(self.pair(
+                        client,
+                        About::of(&shown.owner, &asked),
+                        &token,
+                        None,
+                        told,
+                        now,
+                    )?);
+                }
+                // The session is replaced first; what was shown stands behind it.
+                Committed::Missed { step } if (1..=shown.steps.len()).contains(&step) => {
+                    return Err(holds_no_longer(request.proof).into());
+                }
+                Committed::Missed { .. } | Committed::AccountMoved => {}
             }
         }
         Err(tried_too_often("step up").into())
+    }
+
+    /// The session that asks: the caller's, or else that of the refresh token, with what is to be told of that.
+    async fn session_that_asks(
+        &self,
+        client: &ClientPolicy,
+        caller: Option<&Caller>,
+        request: StepUpRequest<'_>,
+        requester: &Requester,
+    ) -> Result<(SessionKey, Option<Event>), Error> {
+        match (caller, request.refresh_token) {
+            (Some(caller), _) => Ok((caller.key, None)),
+            (None, Some(text)) => self.holder(client, text, request.retry_id, requester).await,
+            (None, None) => Err(Refusal::TokenMissing.into()),
+        }
+    }
+
+    /// Has the owner of the account whose session asks show again who they are.
+    async fn shows_again(
+        &self,
+        key: SessionKey,
+        proof: Proof<'_>,
+        requester: &Requester,
+    ) -> Result<ShownAgain, Error> {
+        let authn = self.authn();
+        let held = authn.held(key.account).await?;
+        match proof {
+            Proof::Password(_) if held.has_factor() => Err(Refusal::SecondFactorRequired.into()),
+            Proof::Password(password) => {
+                let why = "the password, asked for to step up, was wrong";
+                let owner = self.owner(key, Password::typed(password)?, why, requester).await?;
+                Ok(ShownAgain {
+                    epoch: owner.epoch(),
+                    at: owner.at(),
+                    methods: owner.methods(),
+                    adds: false,
+                    steps: vec![Step::ExpectNoFactor],
+                    told: None,
+                    reserved: None,
+                    owner: owner.account().clone(),
+                })
+            }
+            Proof::Code(code) => self.shows_factor(key, &held, FactorProof::Code(code), requester).await,
+            #[cfg(feature = "passkeys")]
+            Proof::Passkey(credential) => {
+                self.shows_factor(key, &held, FactorProof::Passkey(credential), requester).await
+            }
+        }
+    }
+
+    /// Has them show a second factor.
+    async fn shows_factor(
+        &self,
+        key: SessionKey,
+        held: &Held,
+        proof: FactorProof<'_>,
+        requester: &Requester,
+    ) -> Result<ShownAgain, Error> {
+        let (authn, account) = (self.authn(), key.account);
+        let owner = self.accounts().get(account).await?;
+        let reserved = authn.reserve_code(account, requester).await?;
+        match self.look_at(account, held, proof, requester).await? {
+            Code::Right(factor) => {
+                let letter = self.tells_of_code(&owner, held, &factor, requester);
+                Ok(ShownAgain {
+                    epoch: owner.epoch,
+                    at: self.now(),
+                    methods: factor.methods,
+                    adds: true,
+                    told: factor.event(),
+                    steps: std::iter::once(factor.spends).chain(letter).collect(),
+                    reserved: Some(reserved),
+                    owner,
+                })
+            }
+            wrong => {
+                self.expect_usable(key).await?;
+                match wrong {
+                    Code::UsedBefore => authn.give_code_back(&reserved).await,
+                    _ => self.note_wrong(account, proof, requester).await?,
+                }
+                Err(proof.refusal().into())
+            }
+        }
+    }
+
+    /// Refuses where a session has ended meanwhile: another request may have stepped up with this very code.
+    async fn expect_usable(&self, key: SessionKey) -> Result<(), Error> {
+        let state = self.store.find(key).await?.ok_or(Refusal::SessionEnded(None))?;
+        access(&state, self.now()).map_or(Ok(()), |denial| Err(Refusal::from(denial).into()))
     }
 
     async fn answer_step_up_again(
@@ -159,10 +298,27 @@ impl Engine {
         requester: &Requester,
     ) -> Result<Option<TokenPair>, Error> {
         let (Some(text), Some(retry_id)) = (request.refresh_token, request.retry_id) else { return Ok(None) };
-        let Proof::Password(password) = request.proof;
-        let Ok(password) = Password::typed(password) else { return Ok(None) };
         let asked = Asked { key, text, retry_id, cause: EndCause::Replaced };
-        let why = "a request to step up came again, and with another password";
-        self.answer_again(client, asked, password, why, requester).await
+        match request.proof {
+            Proof::Password(password) => {
+                let Ok(password) = Password::typed(password) else { return Ok(None) };
+                let why = "a request to step up came again, and with another password";
+                self.answer_again(client, asked, password, why, requester).await
+            }
+            Proof::Code(code) => self.answer_again_by_code(client, asked, code, requester).await,
+            // Its challenge is spent.
+            #[cfg(feature = "passkeys")]
+            Proof::Passkey(_) => Ok(None),
+        }
+    }
+}
+
+/// What is refused where what was shown holds no longer when it is to be spent.
+fn holds_no_longer(proof: Proof<'_>) -> Refusal {
+    match proof {
+        Proof::Password(_) => Refusal::SecondFactorRequired,
+        Proof::Code(_) => Refusal::CodeWrong,
+        #[cfg(feature = "passkeys")]
+        Proof::Passkey(_) => Refusal::PasskeyWrong,
     }
 }

@@ -103,6 +103,21 @@ table! {
         "the current password is wrong",
         "A password change or step-up with the wrong password; not 401, or clients would refresh",
         "`login_failed`";
+    /// The password is right, and the account has a second factor.
+    SECOND_FACTOR_REQUIRED: "second_factor_required", 401,
+        "this account has a second factor, so no session was opened; show it with the mfa_token of this answer",
+        "The password is right, and the account has a second factor: `mfa_token`, good for five minutes and five tries, goes on with the log-in. At a step-up: the password is not asked for where there is a second factor",
+        "";
+    /// The password is right, and the account must have a second factor and has none.
+    ENROLMENT_REQUIRED: "enrolment_required", 401,
+        "this account must have a second factor and has none, so no session was opened; add one with the mfa_token of this answer",
+        "The password is right, and the profile wants a second factor of this account, which has none: `mfa_token`, good for 15 minutes, adds one and does nothing else. Where `factors` has `mailed_code`, the code of a letter comes first",
+        "";
+    /// The code is not one of the account's second factors, or was used before. Not 401: front ends answer that with a refresh.
+    CODE_WRONG: "code_wrong", 403,
+        "this code is wrong, or has been used already; wait for the next one, or use a recovery code",
+        "A code of a second factor that is wrong, of another time, or has been used before (that costs no try); a passkey of another account or site, or an answer to no challenge, or to one that was used",
+        "`login_failed`";
     /// They showed who they are too long ago for this. Not 401: front ends answer that with a refresh, which mends nothing.
     STEP_UP_REQUIRED: "step_up_required", 403,
         "this takes a log-in of a moment ago; show once more who you are at the step-up, then send this again with its tokens",
@@ -158,6 +173,16 @@ table! {
         "this link is no longer good: it was used, has expired, or another one took its place; ask for a new letter",
         "The one-time token of a letter was used, has expired, is of another account, address or purpose, or none at all; not told apart",
         "";
+    /// The account has no such second factor.
+    FACTOR_UNKNOWN: "factor_unknown", 404,
+        "there is no such second factor; list them to see which there are",
+        "The account has no such second factor, or one that was begun more than an hour ago and never confirmed",
+        "";
+    /// The account has as many second factors as it may have.
+    FACTORS_FULL: "factors_full", 409,
+        "this account has as many second factors as it may have; remove one first",
+        "The account has as many second factors of this kind as it may have: five apps",
+        "";
     /// There is no such account.
     ACCOUNT_UNKNOWN: "account_unknown", 404,
         "there is no such account",
@@ -208,6 +233,11 @@ table! {
         "too many requests; come again when Retry-After says",
         "Too many tries at one account, known or unknown, or too many requests of one kind from one network; nothing was looked at. Come back after `Retry-After`",
         "`login_failed`, counted together, where an account is tried";
+    /// There are no passkeys at this address.
+    PASSKEYS_UNAVAILABLE: "passkeys_unavailable", 501,
+        "there are no passkeys here, for browsers have them at an https address with a name only; ask whoever runs this service",
+        "The public URL has an IP address, or is not https and not localhost, so that browsers have no passkeys there; the start says so",
+        "";
     /// A defect.
     INTERNAL: "internal", 500,
         "something broke here; try again later",
@@ -252,6 +282,22 @@ pub enum Refusal {
     NameInvalid(&'static str),
     /// Another account has that user name or e-mail.
     NameTaken,
+    /// The password is right, and the account has a second factor.
+    SecondFactorRequired,
+    /// The password is right, and the account must have a second factor and has none.
+    EnrolmentRequired,
+    /// The code is not one of the account's second factors, or was used before.
+    CodeWrong,
+    /// The passkey is not one of the account's, was made or used elsewhere, or answers no challenge of ours.
+    PasskeyWrong,
+    /// There are no passkeys at this address.
+    PasskeysUnavailable,
+    /// A log-in that waited for its second factor cannot be gone on with.
+    LogInLapsed,
+    /// The account has no such second factor.
+    FactorUnknown,
+    /// The account has as many second factors as it may have.
+    FactorsFull,
     /// They showed who they are too long ago for this.
     StepUpRequired,
     /// The address must be confirmed first.
@@ -291,6 +337,12 @@ impl Refusal {
             Self::PasswordRejected(_) => &PASSWORD_REJECTED,
             Self::NameInvalid(_) => &NAME_INVALID,
             Self::NameTaken => &NAME_TAKEN,
+            Self::SecondFactorRequired => &SECOND_FACTOR_REQUIRED,
+            Self::CodeWrong | Self::PasskeyWrong => &CODE_WRONG,
+            Self::PasskeysUnavailable => &PASSKEYS_UNAVAILABLE,
+            Self::EnrolmentRequired => &ENROLMENT_REQUIRED,
+            Self::FactorUnknown => &FACTOR_UNKNOWN,
+            Self::FactorsFull => &FACTORS_FULL,
             Self::StepUpRequired => &STEP_UP_REQUIRED,
             Self::EmailUnconfirmed => &EMAIL_UNCONFIRMED,
             Self::RiskRefused => &RISK_REFUSED,
@@ -298,7 +350,7 @@ impl Refusal {
             Self::Forbidden => &FORBIDDEN,
             Self::RegistrationClosed => &REGISTRATION_CLOSED,
             Self::SessionUnknown => &SESSION_UNKNOWN,
-            Self::LinkInvalid => &LINK_INVALID,
+            Self::LinkInvalid | Self::LogInLapsed => &LINK_INVALID,
             Self::AccountUnknown => &ACCOUNT_UNKNOWN,
             Self::RateLimited(_) => &RATE_LIMITED,
         }
@@ -319,6 +371,12 @@ impl fmt::Display for Refusal {
                 write!(f, "this session has ended because {}; log in again", cause.sentence())
             }
             Self::NameInvalid(reason) => f.write_str(reason),
+            Self::PasskeyWrong => f.write_str(
+                "this passkey is not taken here, or its answer was used or came too late; ask for new options, and show it once more",
+            ),
+            Self::LogInLapsed => f.write_str(
+                "this log-in cannot be gone on with: it was finished, has expired, was tried too often, or began elsewhere; log in again",
+            ),
             Self::PasswordRejected(why) => why.fmt(f),
             _ => f.write_str(self.row().sentence),
         }

@@ -11,6 +11,10 @@ pub struct LoginFailures {
     pub unknown_name: Count,
     /// The password is another one, or the account has none that can be compared.
     pub wrong_password: Count,
+    /// The password was right, and the code of the second factor was not.
+    pub wrong_code: Count,
+    /// A passkey was not taken: of another site or account, or an answer to no challenge that is open.
+    pub wrong_passkey: Count,
     /// The password was right, and the account is disabled.
     pub account_disabled: Count,
 }
@@ -18,11 +22,13 @@ pub struct LoginFailures {
 impl LoginFailures {
     /// Each reason by its name, and how often it was one.
     #[must_use]
-    pub fn observed(&self) -> [(&'static str, u64); 3] {
+    pub fn observed(&self) -> [(&'static str, u64); 5] {
         [
             ("account_disabled", self.account_disabled.get()),
             ("unknown_name", self.unknown_name.get()),
             ("wrong_password", self.wrong_password.get()),
+            ("wrong_code", self.wrong_code.get()),
+            ("wrong_passkey", self.wrong_passkey.get()),
         ]
     }
 }

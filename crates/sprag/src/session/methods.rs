@@ -61,12 +61,17 @@ impl Methods {
         self.0 == 0
     }
 
+    /// Whether something was shown that one has: a code of an app, a recovery code, or a key.
+    #[must_use]
+    pub fn has_factor(self) -> bool {
+        self.contains(Self::OTP) || self.contains(Self::KEY)
+    }
+
     /// Whether two independent factors were shown: a password and something one has, or a key whose device verified its
     /// holder. A message by mail is no factor (NIST SP 800-63B-4 section 3.1.3.1).
     #[must_use]
     pub fn is_multi_factor(self) -> bool {
-        let has_something = self.contains(Self::OTP) || self.contains(Self::KEY);
-        (self.contains(Self::PASSWORD) && has_something) || self.contains(Self::KEY | Self::USER_VERIFIED)
+        (self.contains(Self::PASSWORD) && self.has_factor()) || self.contains(Self::KEY | Self::USER_VERIFIED)
     }
 
     /// The values of the claim `amr` (RFC 8176 section 2); none where nothing is known.

@@ -45,6 +45,7 @@ mod budgets;
 mod commits;
 mod daily_counts;
 mod erasures;
+mod factors;
 mod imported;
 mod journal;
 mod kept;
@@ -152,6 +153,10 @@ checks! {
         a_commit_is_about_one_account,
         of_commits_with_one_expectation_one_wins,
         a_credential_is_replaced_once_however_many_try;
+    factors:
+        of_many_that_use_one_step_or_code_at_once_one_does,
+        factors_are_listed_with_what_goes_with_them_and_nothing_else,
+        a_step_that_expects_no_factor_applies_to_nobody_who_has_one;
     one_time:
         of_many_that_spend_one_token_at_once_one_does,
         a_code_is_tried_five_times_however_many_try_at_once,

@@ -278,6 +278,10 @@ impl Queries for MemoryStore {
         Ok(self.tables().rows.get(&account).and_then(|rows| rows.credentials.get(&id)).cloned())
     }
 
+    async fn factors_of(&self, account: AccountId) -> Result<Vec<(CredentialId, Vec<u8>)>, Fault> {
+        Ok(self.tables().rows.get(&account).map(Rows::of_factors).unwrap_or_default())
+    }
+
     async fn accounts(&self, slice: Slice<AccountId>) -> Result<Vec<Account>, Fault> {
         let tables = self.tables();
         let later =

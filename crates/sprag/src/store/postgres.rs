@@ -52,6 +52,7 @@ mod counted;
 mod cuts;
 mod daily_counts;
 mod error;
+mod factors;
 mod find;
 pub mod foreign;
 mod health;

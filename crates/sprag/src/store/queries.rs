@@ -2,6 +2,8 @@
 
 use async_trait::async_trait;
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use super::CredentialKind;
 use super::{CredentialId, Kept};
 use crate::account::{Account, Name};
 use crate::clock::Timestamp;
@@ -40,6 +42,10 @@ pub trait Queries: Send + Sync {
 
     /// What one of an account's credentials is verified with, if it has that one.
     async fn secret_of(&self, account: AccountId, id: CredentialId) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// An account's second factors and what goes with them ([`OF_FACTORS`](super::CredentialKind::OF_FACTORS)), with what each is verified with, in
+    /// the order of their kinds' names and ids.
+    async fn factors_of(&self, account: AccountId) -> Result<Vec<(CredentialId, Vec<u8>)>, Fault>;
 
     /// Accounts in the order they were made.
     async fn accounts(&self, slice: Slice<AccountId>) -> Result<Vec<Account>, Fault>;
@@ -98,6 +104,12 @@ pub struct Credential {
     pub account: Account,
     /// Its password hash (PHC string, or that of the system it was imported from), if it has a password.
     pub password_hash: Option<String>,
+}
+
+/// The kind of that name, if it is a second factor or goes with one.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(super) fn kind_of_factor(name: &str) -> Option<CredentialKind> {
+    CredentialKind::OF_FACTORS.into_iter().find(|kind| kind.name() == name)
 }
 
 /// A text behind everything that begins with `beginning`, in the order of bytes: no name has that character.

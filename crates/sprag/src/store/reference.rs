@@ -5,16 +5,15 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
+use super::credentials::{CredentialId, CredentialKind, Was};
 use super::ending::{Ending, Room};
-use super::steps::{
-    AccountState, Commit, Committed, CredentialId, CredentialKind, MAX_ENDED_KEPT, Step, Was, admits,
-};
+use super::steps::{AccountState, Commit, Committed, MAX_ENDED_KEPT, Step, admits};
 use crate::account::{Account, ConfirmedEmail, Name, NameKind};
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::one_time::{Digest, MAX_TRIES, OneTimeToken, Proof, Purpose, TokenId};
 use crate::outbox::Queued;
-use crate::session::{Ended, Session, SessionDetail, SessionId, SessionKey};
+use crate::session::{Ended, SecretHash, Session, SessionDetail, SessionId, SessionKey};
 
 /// Where, in what a known device is verified with, it stands when it was last seen.
 const DEVICE_SEEN: usize = 32;
@@ -91,20 +90,16 @@ impl Rows {
                 self.tokens.clear();
             }
             Step::EraseAccount => *self = Self::default(),
-            Step::PutCredential { id, was, to, .. } => self.put_credential(*id, was, to)?,
+            Step::PutCredential { .. }
+            | Step::KeepDevices { .. }
+            | Step::ForgetCredential { .. }
+            | Step::ForgetCredentials(_)
+            | Step::ExpectNoFactor => self.take_of_credentials(step)?,
             Step::OpenSession { session, detail } => {
-                let id = session.key.session;
-                if id.is_imported() && is_elsewhere(id) {
-                    return None;
-                }
-                self.open(session, detail)?;
+                self.open(session, detail, is_elsewhere)?;
             }
-            Step::KeepDevices { most } => self.keep_devices(*most as usize),
             Step::ForgetEnded => self.forget_ended(),
-            Step::BindImportedToken { session, from, to } => {
-                let (row, _) = self.sessions.get_mut(session).filter(|(row, _)| row.secret_hash == *from)?;
-                row.secret_hash = *to;
-            }
+            Step::BindImportedToken { session, from, to } => self.bind(*session, (*from, *to))?,
             Step::MakeRoom(room) => return Some(self.make_room(room)),
             Step::EndSession { session, ending } => {
                 return self.end(*session, ending).then(|| vec![(*session, ending)]);
@@ -143,6 +138,22 @@ impl Rows {
                 let place = self.names.iter().position(|held| held == name)?;
                 self.names.remove(place);
             }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// What proves who somebody is.
+    fn take_of_credentials(&mut self, step: &Step) -> Option<()> {
+        match step {
+            Step::PutCredential { id, was, to, .. } => self.put_credential(*id, was, to)?,
+            Step::KeepDevices { most } => self.keep_devices(*most as usize),
+            Step::ForgetCredential { id, was } => {
+                self.credentials.get(id).filter(|found| was.as_ref().is_none_or(|was| was == *found))?;
+                self.credentials.remove(id);
+            }
+            Step::ForgetCredentials(kind) => self.credentials.retain(|id, _| id.kind != *kind),
+            Step::ExpectNoFactor => self.expect_no_factor()?,
             _ => return None,
         }
         Some(())
@@ -241,7 +252,13 @@ impl Rows {
     }
 
     fn keep_devices(&mut self, most: usize) {
-        let devices = self.credentials.iter().filter(|(id, _)| id.kind == CredentialKind::Device);
+        for kind in [CredentialKind::Device, CredentialKind::Remembered] {
+            self.keep_newest(kind, most);
+        }
+    }
+
+    fn keep_newest(&mut self, kind: CredentialKind, most: usize) {
+        let devices = self.credentials.iter().filter(|(id, _)| id.kind == kind);
         let seen = |secret: &[u8]| secret.get(DEVICE_SEEN..).unwrap_or_default().to_vec();
         let mut devices: Vec<_> = devices.map(|(id, secret)| (seen(secret), *id)).collect();
         devices.sort_unstable();
@@ -249,6 +266,20 @@ impl Rows {
         for (_, id) in devices.into_iter().skip(most) {
             self.credentials.remove(&id);
         }
+    }
+
+    /// The account's second factors and what goes with them, in the order of their kinds' names.
+    pub(super) fn of_factors(&self) -> Vec<(CredentialId, Vec<u8>)> {
+        let of_factors =
+            self.credentials.iter().filter(|(id, _)| CredentialKind::OF_FACTORS.contains(&id.kind));
+        let mut found: Vec<_> = of_factors.map(|(id, secret)| (*id, secret.clone())).collect();
+        found.sort_by_key(|(id, _)| (id.kind.name(), id.id));
+        found
+    }
+
+    fn expect_no_factor(&self) -> Option<()> {
+        let has_factor = self.credentials.keys().any(|id| CredentialKind::FACTORS.contains(&id.kind));
+        (!has_factor).then_some(())
     }
 
     fn try_code(&mut self, step: &Step) -> Option<()> {
@@ -279,9 +310,23 @@ impl Rows {
         })
     }
 
-    fn open(&mut self, session: &Session, detail: &SessionDetail) -> Option<()> {
+    fn bind(&mut self, session: SessionId, (from, to): (SecretHash, SecretHash)) -> Option<()> {
+        let (row, _) = self.sessions.get_mut(&session).filter(|(row, _)| row.secret_hash == from)?;
+        row.secret_hash = to;
+        Some(())
+    }
+
+    fn open(
+        &mut self,
+        session: &Session,
+        detail: &SessionDetail,
+        is_elsewhere: impl Fn(SessionId) -> bool,
+    ) -> Option<()> {
         let account = self.account.as_ref().map(AccountState::of);
         let id = session.key.session;
+        if id.is_imported() && is_elsewhere(id) {
+            return None;
+        }
         (admits(account, session) && !self.sessions.contains_key(&id)).then(|| {
             self.sessions.insert(id, (session.clone(), detail.clone()));
         })

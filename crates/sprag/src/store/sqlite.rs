@@ -43,6 +43,7 @@ mod counted;
 mod cuts;
 mod daily_counts;
 mod erasures;
+mod factors;
 mod held_names;
 mod in_use;
 mod job;

@@ -7,8 +7,8 @@
 //! [`reference`]: super::reference
 
 use async_trait::async_trait;
-use uuid::Uuid;
 
+use super::credentials::{CredentialId, CredentialKind, Was};
 use super::ending::{Ending, Room};
 use crate::account::{Account, Name, NameKind, Particular};
 use crate::audit::Event;
@@ -121,11 +121,23 @@ pub enum Step {
         at: Timestamp,
     },
     /// Forgets those of the account's [known devices](CredentialKind::Device) that are beyond so many, by when they were last
-    /// seen. It always applies.
+    /// seen, and of those that [need no second factor](CredentialKind::Remembered), by when that ends. It always applies.
     KeepDevices {
         /// How many stay.
         most: u32,
     },
+    /// Forgets one of the account's credentials, where the account has it and it is verified with this, if that is said.
+    ForgetCredential {
+        /// Which.
+        id: CredentialId,
+        /// What it must be verified with.
+        was: Option<Vec<u8>>,
+    },
+    /// Forgets all of the account's credentials of a kind. It always applies.
+    ForgetCredentials(CredentialKind),
+    /// Changes nothing, and applies where the account has no second factor. Whoever opens a session without one says so, for one
+    /// may have been added since they looked.
+    ExpectNoFactor,
     /// Moves the account's epoch by one, where there is the account: what was handed out before stops working.
     MoveEpoch,
     /// Disables the account, where it may log in. Its sessions and its epoch are other steps' business.
@@ -257,56 +269,6 @@ pub enum Step {
     },
 }
 
-/// Which of an account's credentials.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct CredentialId {
-    /// What kind it is.
-    pub kind: CredentialKind,
-    /// Tells those of one kind apart.
-    pub id: Uuid,
-}
-
-impl CredentialId {
-    /// The password: an account has at most one.
-    pub const PASSWORD: Self = Self { kind: CredentialKind::Password, id: Uuid::nil() };
-}
-
-/// What somebody shows to prove who they are.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum CredentialKind {
-    /// A password, verified with its hash (a PHC string, or that of the system it was imported from).
-    Password,
-    /// A device that the account has logged in from, verified with the SHA-256 of what it shows; behind that stands when it was
-    /// last seen, as 8 bytes, the most significant first.
-    Device,
-    /// What another system said last of the account for a profile's access tokens, sealed: nothing is verified with it, and it is
-    /// one account's as credentials are.
-    Claims,
-}
-
-impl CredentialKind {
-    /// The stable name, as it stands in the store.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Password => "password",
-            Self::Device => "device",
-            Self::Claims => "claims",
-        }
-    }
-}
-
-/// What a credential takes the place of, in what it is verified with.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Was {
-    /// Nothing: the account must have none of that id.
-    Missing,
-    /// This: what the account has must be verified with it.
-    This(Vec<u8>),
-    /// Whatever there is, or nothing: something else that the commit expects decides.
-    Any,
-}
-
 /// What a commit came to.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -380,6 +342,8 @@ impl Step {
             Self::SetAdministrator(_) => "let an account administer others, or no more",
             Self::PutCredential { .. } => "store a credential",
             Self::KeepDevices { .. } => "forget known devices",
+            Self::ForgetCredential { .. } | Self::ForgetCredentials(_) => "forget a credential",
+            Self::ExpectNoFactor => "expect no second factor",
             Self::MoveEpoch => "move an account's epoch",
             Self::Disable { .. } => "disable an account",
             Self::Enable => "enable an account",

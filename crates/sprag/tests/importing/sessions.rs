@@ -149,7 +149,8 @@ async fn t22_a_password_change_ends_imported_sessions_too() {
     let pair = moved.log_in().await.expect("logged in");
     let caller = moved.engine.authenticate(&moved.client, &pair.access_token).await.expect("known");
     let new = "another horse battery";
-    let change = PasswordChangeRequest { current: PASSWORD, new, refresh_token: None, retry_id: None };
+    let current = Some(PASSWORD);
+    let change = PasswordChangeRequest { current, is_fresh: false, new, refresh_token: None, retry_id: None };
     let accounts = moved.engine.accounts();
     accounts.change_password(&moved.client, &caller, change, &somebody()).await.expect("changed");
     assert_eq!(moved.refresh(OLD).await.unwrap_err(), Refusal::SessionEnded(Some(EndCause::PasswordChanged)));

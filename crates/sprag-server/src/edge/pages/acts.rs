@@ -23,8 +23,9 @@ pub(super) async fn look(shared: &Shared, page: Page, token: &str) -> Result<Sho
         Page::Delete => of(Purpose::KeepAccount, "page_delete").await,
         Page::NotMe => {
             let link = letters.not_me_link(token).await?;
-            let form = Form { offers_everywhere: true, ..Form::of(token) };
-            Ok(Shown { news: link.news, ..Shown::saying("page_not_me", link.address) }.asking(form))
+            let section = if link.everywhere { "page_not_me_all" } else { "page_not_me" };
+            let form = Form { offers_everywhere: !link.everywhere, ..Form::of(token) };
+            Ok(Shown { news: link.news, ..Shown::saying(section, link.address) }.asking(form))
         }
         Page::Code => {
             let link = letters.login_link(token).await?;

@@ -3,18 +3,20 @@
 
 use axum::response::Response;
 use data_encoding::BASE64URL_NOPAD;
+use hyper::StatusCode;
 use hyper::header::SET_COOKIE;
 use hyper::http::request::Parts;
 use sprag::authn::Shown as DeviceShown;
-use sprag::engine::{LoginByMail, OpenRequest, Requester};
+use sprag::engine::{FactorProof, FactorRequest, LoggedIn, LoginByMail, OpenRequest, Requester};
 use sprag::error::refusals::PLACE_REFUSED;
 use sprag::{Error, Refusal};
 
-use super::{Sent, Shared, Shown};
+use super::{Form, Sent, Shared, Shown};
+use crate::edge::app::App;
 use crate::edge::fences::{LOGIN, keep_out};
 use crate::edge::response::bodiless;
-use crate::edge::{cookie, devices, instance, request, transport};
-use crate::profile::{Profile, Transport};
+use crate::edge::{cookie, devices, instance, remembered, request, transport};
+use crate::profile::{CookieSpec, Profile, Transport};
 
 /// The profile whose session the page opens, if it does.
 pub(super) fn opens_session(shared: &Shared, how: LoginByMail) -> Option<&Profile> {
@@ -23,7 +25,8 @@ pub(super) fn opens_session(shared: &Shared, how: LoginByMail) -> Option<&Profil
     (travels && how.works_anywhere).then_some(profile)
 }
 
-/// Opens the session of a link, and gives what the page says with the cookies that go with it.
+/// Opens the session of a link, or of a log-in that waited for a second factor, and gives what the page says with the cookies that
+/// go with it. Where the account has a second factor, the page asks for its code first.
 pub(super) async fn log_in(
     shared: &Shared,
     sent: &Sent<'_>,
@@ -31,20 +34,19 @@ pub(super) async fn log_in(
     mut requester: Requester,
 ) -> Result<(Shown, Response), Error> {
     let (app, engine) = (&shared.app, &shared.app.engine);
-    let link = engine.letters().login_link(sent.token).await?;
-    let profile = opens_session(shared, link.how).ok_or(Refusal::LinkInvalid)?;
+    let (profile, address) = if sent.code.is_empty() {
+        let link = engine.letters().login_link(sent.token).await?;
+        (opens_session(shared, link.how).ok_or(Refusal::LinkInvalid)?, link.address)
+    } else {
+        let of = engine.profile_of_waiting(sent.token).await?;
+        let how = LoginByMail { profile: of, works_anywhere: true };
+        (opens_session(shared, how).ok_or(Refusal::LinkInvalid)?, String::new())
+    };
     let spec = profile.wire.refresh.cookie.as_ref().ok_or(Refusal::LinkInvalid)?;
-    // Another site could log a visitor in as somebody else.
-    if transport::require_own_site(spec, app, &parts.headers).is_err() {
-        return Err(Refusal::LinkInvalid.into());
+    if let Some(shown) = kept_out(app, profile, spec, parts)? {
+        return Ok((shown, bodiless(StatusCode::FORBIDDEN)));
     }
-    if keep_out(app, LOGIN, &profile.fences.login, request::address(parts, &app.proxies)) {
-        app.metrics.login_failed(PLACE_REFUSED.name);
-        let status = hyper::StatusCode::FORBIDDEN;
-        let shown = Shown { status, ..Shown::saying("page_place_refused", "") };
-        return Ok((shown, bodiless(status)));
-    }
-    let mut response = bodiless(hyper::StatusCode::OK);
+    let mut response = bodiless(StatusCode::OK);
     if let Some(name) = cookie::device_cookie(&profile.wire.refresh) {
         let brought = cookie::cookies(&parts.headers, &name).next().map(std::borrow::Cow::into_owned);
         let mark = brought.clone().unwrap_or_else(|| BASE64URL_NOPAD.encode(&engine.random::<16>()));
@@ -56,14 +58,49 @@ pub(super) async fn log_in(
     let shown =
         DeviceShown { devices: devices::shown(app, Some(spec), &parts.headers), ..DeviceShown::default() };
     let client = profile.client_policy();
-    let somebody = engine.authn().link(&shown, client.profile, (sent.token, None)).await?;
-    let request = OpenRequest { remembers_device: app.knows_devices, ..OpenRequest::default() };
-    let pair = engine.open_session(&client, somebody, request, &requester).await?;
+    let remembered = remembered::shown(Some(spec), &parts.headers, None);
+    let open = OpenRequest {
+        remembers_device: app.knows_devices,
+        remembered: &remembered,
+        ..OpenRequest::default()
+    };
+    let pair = if sent.code.is_empty() {
+        let somebody = engine.authn().link(&shown, client.profile, (sent.token, None)).await?;
+        match engine.log_in(&client, somebody, open, &requester).await? {
+            LoggedIn::Opened(pair) => *pair,
+            LoggedIn::Waits(waits) if waits.is_enrolment => return Err(Refusal::EnrolmentRequired.into()),
+            LoggedIn::Waits(waits) => {
+                let form = Form::of_code(waits.token.as_str());
+                return Ok((Shown::saying("page_code_factor", address).asking(form), response));
+            }
+        }
+    } else {
+        let request = FactorRequest { token: sent.token, proof: FactorProof::Code(sent.code), open };
+        engine.log_in_with_factor(&client, request, &shown, &requester).await?
+    };
     cookie::set(&mut response, spec, &pair);
     if let Some(own) = &pair.device {
         devices::set(app, Some(spec), &parts.headers, (own, &shown), &mut response);
     }
-    Ok((Shown::saying("page_code_done", link.address), response))
+    Ok((Shown::saying("page_code_done", address), response))
+}
+
+/// What is said to whoever may not log in from where they are. Another site, which could log a visitor in as somebody else, is
+/// refused.
+fn kept_out(
+    app: &App,
+    profile: &Profile,
+    spec: &CookieSpec,
+    parts: &Parts,
+) -> Result<Option<Shown>, Refusal> {
+    if transport::require_own_site(spec, app, &parts.headers).is_err() {
+        return Err(Refusal::LinkInvalid);
+    }
+    if !keep_out(app, LOGIN, &profile.fences.login, request::address(parts, &app.proxies)) {
+        return Ok(None);
+    }
+    app.metrics.login_failed(PLACE_REFUSED.name);
+    Ok(Some(Shown { status: StatusCode::FORBIDDEN, ..Shown::saying("page_place_refused", "") }))
 }
 
 /// The page, with the cookies of its session.

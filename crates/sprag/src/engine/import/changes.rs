@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::super::administration::Planned;
 use super::super::commits;
 use super::super::{Accounts, Requester};
+use super::factors::BroughtFactors;
 use super::{ImportedUser, Imports, SameNames};
 use crate::account::{Account, Name, NameKind, Particular};
 use crate::audit::{Event, EventKind};
@@ -14,7 +15,7 @@ use crate::session::Epoch;
 use crate::store::{Credential, Slice};
 
 /// How the journal's notes of what an import did begin.
-const BY_IMPORT: &str = "by an import";
+pub(super) const BY_IMPORT: &str = "by an import";
 
 /// How many of the journal's entries are read at a time.
 const ENTRIES: u32 = 500;
@@ -23,6 +24,8 @@ const ENTRIES: u32 = 500;
 pub(super) struct Changes {
     hash: bool,
     disabling: bool,
+    /// A second factor that it has there and never had here.
+    factor: bool,
     /// Names, role, what is told of them, and whether they administer others.
     planned: Planned,
     /// What they are called there and cannot be called here, for another account is.
@@ -44,6 +47,7 @@ impl Changes {
         Self {
             hash: is_untouched && is_as_imported && has_another && !is_same,
             disabling: is_untouched && user.is_disabled && account.disabled_at.is_none(),
+            factor: false,
             planned: Planned::default(),
             taken: None,
         }
@@ -64,6 +68,9 @@ impl Changes {
             clauses.push(
                 if is_on { "administers others there" } else { "administers others there no more" }.into(),
             );
+        }
+        if self.factor {
+            clauses.push("has a second factor there".into());
         }
         if self.disabling {
             let there = if clauses.is_empty() { " there" } else { "" };
@@ -91,6 +98,8 @@ impl Imports<'_> {
         is_usable: bool,
     ) -> Result<Changes, Fault> {
         let mut changes = Changes::due(found, user, is_usable);
+        let brought = BroughtFactors::of(user).unwrap_or_default();
+        changes.factor = self.lacks_factor(found, brought.as_ref()).await?;
         let (here, is_admin) = (&found.account, user.is_admin);
         let particulars = other_particulars(here, there);
         let is_admin = is_admin.filter(|is_admin| here.is_admin != *is_admin);
@@ -140,6 +149,11 @@ impl Imports<'_> {
             let (old, new) = (found.password_hash.as_deref(), user.password_hash.to_owned());
             let rehash = commits::rehash(account, old, new, told.at, Some(told));
             changes.hash = self.0.store.commit(rehash).await?.is_done();
+        }
+        if changes.factor
+            && let Ok(Some(brought)) = BroughtFactors::of(user)
+        {
+            changes.factor = self.bring_later(account, &brought).await?;
         }
         if changes.disabling {
             let note = Some(BY_IMPORT.to_owned());

@@ -67,7 +67,10 @@ pub(super) fn any_step(world: &World, account: AccountId, epoch: Epoch, rows: &R
         }
         2 | 3 => Step::TryCode { token, purpose, bound_to, code_hash: hash, solver: HASHES[0], at },
         4 => Step::SpendToken { token, purpose, bound_to, proof: Proof::Solved(hash), at },
-        5 | 6 => Step::SpendToken { token, purpose, bound_to, proof: Proof::Secret(hash), at },
+        5 | 6 => {
+            let own = known.map(|token| token.secret_hash).filter(|_| world.pick(2) == 0);
+            Step::SpendToken { token, purpose, bound_to, proof: Proof::Secret(own.unwrap_or(hash)), at }
+        }
         7 => Step::EndTokens { purpose },
         _ => {
             Step::EndTokensSince { purpose, since: world.one_of(&[NOW, NOW.minus(SECOND), NOW.plus(SECOND)]) }

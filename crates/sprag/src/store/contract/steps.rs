@@ -32,13 +32,14 @@ const fn device(number: u128) -> CredentialId {
 }
 
 /// Kinds of steps that always apply.
-const ALWAYS: [&str; 7] = [
+const ALWAYS: [&str; 8] = [
     "MakeRoom",
     "ForgetEnded",
     "KeepDevices",
     "EraseAccount",
     "EndTokens",
     "EndTokensSince",
+    "ForgetCredentials",
     "PutMessageOnce",
 ];
 
@@ -66,7 +67,7 @@ pub(super) async fn a_commit_does_what_its_steps_say_or_nothing(subject: Arc<dyn
             assert_eq!(read(&world, &account, &rows).await, rows, "{commit:?}");
         }
     }
-    assert_eq!(met.len(), 31, "every kind of step was met: {met:?}");
+    assert_eq!(met.len(), 34, "every kind of step was met: {met:?}");
     for (kind, (applied, missed)) in met {
         let is_even = applied >= FEW && (missed >= FEW || ALWAYS.contains(&kind));
         assert!(is_even, "{kind} applied {applied} times and missed {missed} times: too one-sided");
@@ -223,7 +224,8 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
         ip: world.one_of(&[None, Some("192.0.2.9")]).map(str::to_owned),
         ..Ending::by_itself(world.one_of(&[EndCause::Logout, EndCause::Admin]), at)
     };
-    match world.pick(30) {
+    match world.pick(36) {
+        30..=35 => super::factors::any_step(world, rows),
         22..=29 => any_step_of_letters(world, account.id, epoch, rows),
         0 => Step::CreateAccount(Box::new(account.clone())),
         1 if world.pick(3) == 0 => Step::AddName(taken()),
@@ -234,16 +236,7 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
             to: world.one_of(&["hash 0", "hash 1"]).as_bytes().to_vec(),
             at,
         },
-        19 | 20 => {
-            let seen = world.one_of(&[0_u64, 1, 2, 3, 255, 256]);
-            let to = [[0; 32].as_slice(), &seen.to_be_bytes()].concat();
-            Step::PutCredential {
-                id: world.one_of(&DEVICES),
-                was: if world.pick(2) == 0 { Was::Any } else { Was::Missing },
-                to,
-                at,
-            }
-        }
+        19 | 20 => any_device(world),
         21 => Step::KeepDevices { most: world.one_of(&[0, 1, 2, 3]) },
         4 => Step::MoveEpoch,
         5 => Step::Disable { at },
@@ -289,6 +282,16 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
             with: any_session_of(world, rows).filter(|_| world.pick(2) == 0),
             ending,
         },
+    }
+}
+
+fn any_device(world: &World) -> Step {
+    let seen = world.one_of(&[0_u64, 1, 2, 3, 255, 256]);
+    Step::PutCredential {
+        id: world.one_of(&DEVICES),
+        was: if world.pick(2) == 0 { Was::Any } else { Was::Missing },
+        to: [[0; 32].as_slice(), &seen.to_be_bytes()].concat(),
+        at: NOW.plus(SECOND),
     }
 }
 
@@ -355,6 +358,9 @@ fn kind(step: &Step) -> &'static str {
         Step::EraseAccount => "EraseAccount",
         Step::PutCredential { .. } => "PutCredential",
         Step::KeepDevices { .. } => "KeepDevices",
+        Step::ForgetCredential { .. } => "ForgetCredential",
+        Step::ForgetCredentials(_) => "ForgetCredentials",
+        Step::ExpectNoFactor => "ExpectNoFactor",
         Step::MoveEpoch => "MoveEpoch",
         Step::Disable { .. } => "Disable",
         Step::Enable => "Enable",
@@ -415,6 +421,7 @@ async fn read(world: &World, account: &Account, expected: &Rows) -> Rows {
         credentials.extend(secret.map(|secret| (id, secret)));
     }
     assert_eq!(credentials.get(&CredentialId::PASSWORD), hash.as_ref(), "a password has one hash");
+    credentials.extend(store.factors_of(account.id).await.expect("factors_of"));
     let mut names = Vec::new();
     for name in &expected.names {
         // Of a deleted account they may stay, so that nobody else has them.

@@ -9,7 +9,7 @@ use super::connection::Connection;
 use super::error::QueryError;
 use super::journal::Chain;
 use super::pool::Outcome;
-use super::{held_names, kept, one_time, outbox, particulars, steps};
+use super::{factors, held_names, kept, one_time, outbox, particulars, steps};
 use crate::audit::Event;
 use crate::error::Fault;
 use crate::ratchet::waits;
@@ -157,6 +157,13 @@ async fn take<'s>(
             state.is_some() && steps::put_credential(connection, account, *id, (was, to), *at).await?
         }
         Step::KeepDevices { most } => steps::keep_devices(connection, account, *most).await.map(|()| true)?,
+        Step::ForgetCredential { id, was } => {
+            factors::forget(connection, account, *id, was.as_deref()).await?
+        }
+        Step::ForgetCredentials(kind) => {
+            factors::forget_all(connection, account, *kind).await.map(|()| true)?
+        }
+        Step::ExpectNoFactor => factors::has_none(connection, account).await?,
         Step::MoveEpoch => steps::move_epoch(connection, account).await?,
         Step::Disable { at } => steps::disable(connection, account, *at).await?,
         Step::Enable => steps::enable(connection, account).await?,

@@ -232,6 +232,14 @@ impl Queries for PostgresStore {
             .await
     }
 
+    async fn factors_of(&self, account: AccountId) -> Result<Vec<(CredentialId, Vec<u8>)>, Fault> {
+        self.pool
+            .statement("find second factors", &account, |connection, account| {
+                super::factors::of(connection, *account).boxed()
+            })
+            .await
+    }
+
     async fn accounts(&self, slice: Slice<AccountId>) -> Result<Vec<Account>, Fault> {
         const ACCOUNTS: Sql = Sql {
             text: "

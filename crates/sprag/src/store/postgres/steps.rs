@@ -12,7 +12,7 @@ use super::queries::alike;
 use crate::account::{Account, Name, NameKind};
 use crate::clock::Timestamp;
 use crate::session::{AccountId, SecretHash, SessionId, SessionKey};
-use crate::store::{CredentialId, Ending, Room, Was};
+use crate::store::{CredentialId, CredentialKind, Ending, Room, Was};
 
 /// The sessions that a step ended, and how.
 pub(super) type EndedBy<'s> = Vec<(SessionId, &'s Ending)>;
@@ -172,18 +172,23 @@ pub(super) async fn keep_devices(
         text: "
         delete from credential
         where account_id = $1
-          and kind = 'device'
+          and kind = $2
           and id in (
               select id
               from credential
               where account_id = $1
-                and kind = 'device'
+                and kind = $2
               order by substr(secret, 33) desc, id desc
-              offset $2
+              offset $3
           )",
-        types: &[Type::UUID, Type::INT8],
+        types: &[Type::UUID, Type::TEXT, Type::INT8],
     };
-    connection.execute(&KEEP_DEVICES, &[&account.0, &i64::from(most)]).await.map(drop)
+    let [known, remembered] = [CredentialKind::Device, CredentialKind::Remembered].map(CredentialKind::name);
+    let most = i64::from(most);
+    let (known, remembered): (&[&(dyn ToSql + Sync)], &[&(dyn ToSql + Sync)]) =
+        (&[&account.0, &known, &most], &[&account.0, &remembered, &most]);
+    try_join!(connection.execute(&KEEP_DEVICES, known), connection.execute(&KEEP_DEVICES, remembered))
+        .map(drop)
 }
 
 pub(super) async fn move_epoch(connection: &Connection, account: AccountId) -> Result<bool, QueryError> {

@@ -7,7 +7,7 @@ use super::SqliteStore;
 use super::job::{Concerns, Outcome};
 use super::journal::Chain;
 use super::rows::bytes;
-use super::{held_names, kept, one_time, outbox, steps};
+use super::{factors, held_names, kept, one_time, outbox, steps};
 use crate::audit::Event;
 use crate::error::Fault;
 use crate::security;
@@ -102,6 +102,9 @@ fn take<'s>(
             state.is_some() && steps::put_credential(connection, account, *id, (was, to), *at)?
         }
         Step::KeepDevices { most } => steps::keep_devices(connection, account, *most).map(|()| true)?,
+        Step::ForgetCredential { id, was } => factors::forget(connection, account, *id, was.as_deref())?,
+        Step::ForgetCredentials(kind) => factors::forget_all(connection, account, *kind).map(|()| true)?,
+        Step::ExpectNoFactor => factors::has_none(connection, account)?,
         Step::MoveEpoch => steps::move_epoch(connection, account)?,
         Step::Disable { at } => steps::disable(connection, account, *at)?,
         Step::Enable => steps::enable(connection, account)?,

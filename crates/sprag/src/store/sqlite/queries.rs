@@ -126,6 +126,12 @@ impl Queries for SqliteStore {
             .await
     }
 
+    async fn factors_of(&self, account: AccountId) -> Result<Vec<(CredentialId, Vec<u8>)>, Fault> {
+        self.readers
+            .read("find second factors", move |connection| super::factors::of(connection, account))
+            .await
+    }
+
     async fn accounts(&self, slice: Slice<AccountId>) -> Result<Vec<Account>, Fault> {
         self.readers
             .read("list accounts", move |connection| {

@@ -7,7 +7,7 @@ use super::rows::{self, bytes};
 use crate::account::{Account, Name, NameKind, Particular};
 use crate::clock::Timestamp;
 use crate::session::{AccountId, SecretHash, SessionId, SessionKey};
-use crate::store::{CredentialId, Ending, Room, Was};
+use crate::store::{CredentialId, CredentialKind, Ending, Room, Was};
 
 /// The sessions that a step ended, and how.
 pub(super) type EndedBy<'s> = Vec<(SessionId, &'s Ending)>;
@@ -201,17 +201,20 @@ pub(super) fn keep_devices(connection: &Connection, account: AccountId, most: u3
     let mut statement = connection.prepare_cached(
         "delete from credential
          where account_id = ?1
-           and kind = 'device'
+           and kind = ?2
            and id in (
                select id
                from credential
                where account_id = ?1
-                 and kind = 'device'
+                 and kind = ?2
                order by substr(secret, 33) desc, id desc
-               limit -1 offset ?2
+               limit -1 offset ?3
            )",
     )?;
-    statement.execute(params![bytes(&account.0), most]).map(drop)
+    for kind in [CredentialKind::Device, CredentialKind::Remembered] {
+        statement.execute(params![bytes(&account.0), kind.name(), most])?;
+    }
+    Ok(())
 }
 
 pub(super) fn move_epoch(connection: &Connection, account: AccountId) -> Result<bool> {

@@ -1,5 +1,7 @@
 //! The description of what is served names every route and every way to say no, and is served by itself.
 
+mod may_answer;
+
 use std::io::{Seek as _, Write as _};
 use std::process::Command;
 
@@ -9,10 +11,10 @@ use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use sprag_server::openapi::{docs_router, document};
-use sprag_server::profile::{
-    CODES, FieldAtFault, Input, Profile, Registration, Route, SYSTEM_PATHS, builtin_names,
-};
+use sprag_server::profile::{CODES, FieldAtFault, Profile, SYSTEM_PATHS, builtin_names};
 use tower::ServiceExt as _;
+
+use crate::may_answer::may_answer;
 
 const URL: &str = "https://auth.example.org/";
 
@@ -189,80 +191,6 @@ fn every_code_that_a_call_may_answer_is_documented_with_its_status_and_an_exampl
     }
 }
 
-/// Whether a call may be answered with `code`: written down a second time, by code and not by action.
-fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
-    let is = |actions: &[&str]| actions.contains(&route.action.name());
-    let takes = |input| route.takes.takes(input);
-    let looks = is(&["explain", "users", "user", "user_sessions", "user_events", "events", "report"]);
-    let governs = is(&["create_user", "change_user", "delete_user", "set_password"])
-        || is(&["end_user_sessions", "end_any_session", "invite"]);
-    let asks_for_access_token = is(&["logout_all", "me", "sessions", "end_session", "password"])
-        || is(&["send_verification", "change_email", "export_me", "delete_me"])
-        || (looks || governs)
-        || (is(&["register"]) && profile.client.registration == Registration::Admin);
-    let by_mail = is(&["forgot_password", "reset_password", "verify_email", "send_code", "login_by_code"])
-        || is(&["change_email", "confirm_email", "undo_email", "not_me", "keep_me"]);
-    let reads_body = by_mail
-        || is(&["login", "register", "refresh", "logout", "revoke", "password", "step_up"])
-        || is(&["create_user", "change_user", "set_password", "invite", "delete_me"])
-        || takes(Input::SessionId);
-    let has_cookie = profile.wire.refresh.cookie.is_some();
-    match code {
-        // Chunks are read to their end whatever the call.
-        "request_ambiguous" | "request_timeout" | "request_too_large" => true,
-        "method_not_allowed" | "rate_limited" | "internal" | "unavailable" | "busy" => true,
-        "request_invalid" => !is(&["me", "sessions", "explain", "user", "challenge", "export_me"]),
-        "link_invalid" => is(&[
-            "reset_password",
-            "verify_email",
-            "register",
-            "confirm_email",
-            "undo_email",
-            "login_by_code",
-            "not_me",
-            "keep_me",
-        ]),
-        "registration_closed" => is(&["register", "invite"]),
-        "field_missing" => {
-            is(&["login", "register", "password", "create_user", "forgot_password", "send_code"])
-                || Input::ALL.iter().any(|i| route.takes.requires(*i))
-        }
-        "field_invalid" => Input::ALL.iter().any(|input| takes(*input)),
-        "media_type_unsupported" => reads_body,
-        "token_missing" => asks_for_access_token || is(&["refresh", "logout", "revoke", "step_up"]),
-        "token_invalid" | "token_expired" => asks_for_access_token || is(&["refresh", "logout", "step_up"]),
-        "token_spent" | "too_many_retries" => is(&["refresh", "step_up"]),
-        "session_ended" => asks_for_access_token || is(&["refresh", "step_up"]),
-        "account_disabled" => {
-            asks_for_access_token || is(&["login", "login_by_code", "refresh", "logout", "step_up"])
-        }
-        "account_unknown" => asks_for_access_token || is(&["step_up"]),
-        "credentials_invalid" => is(&["login"]),
-        "current_password_wrong" => is(&["password", "step_up", "change_email", "delete_me"]),
-        "step_up_required" => governs || is(&["change_email", "export_me", "delete_me"]),
-        "forbidden" => looks || governs || (is(&["register"]) && asks_for_access_token),
-        "origin_refused" => {
-            let carries = is(&["login", "refresh", "logout", "logout_all", "revoke", "password", "step_up"]);
-            has_cookie && (carries || route.opens_session())
-        }
-        "session_unknown" => is(&["end_session", "explain", "end_any_session"]),
-        "name_taken" => {
-            is(&["register", "create_user", "change_user", "invite", "confirm_email", "undo_email"])
-        }
-        "name_invalid" => is(&["register", "create_user", "change_user", "invite", "change_email"]),
-        "password_rejected" => {
-            is(&["login", "register", "password", "step_up", "create_user", "set_password"])
-                || is(&["reset_password", "change_email", "delete_me"])
-        }
-        "place_refused" => is(&["login", "login_by_code", "register", "refresh", "password", "step_up"]),
-        "risk_refused" => is(&["login", "login_by_code"]),
-        "email_unconfirmed" => is(&["login"]),
-        "login_refused" => is(&["login", "register"]),
-        "not_found" => is(&["challenge"]),
-        _ => panic!("say here which calls answer {code:?}; see docs/adding/a-refusal.md"),
-    }
-}
-
 #[test]
 fn links_lead_to_operations() {
     for profile in builtin_names().map(shipped) {
@@ -312,6 +240,7 @@ fn a_log_in_is_described_as_it_is() {
             "device": "ann's laptop",
             "transport": "body",
             "refresh_token": body["examples"]["by_email"]["value"]["refresh_token"],
+            "device_token": body["examples"]["by_email"]["value"]["device_token"],
             "altcha": body["examples"]["by_email"]["value"]["altcha"],
         })
     );

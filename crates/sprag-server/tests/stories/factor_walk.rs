@@ -1,0 +1,146 @@
+//! A walk at random over all calls, of somebody who knows the password and reads the mail: it opens nothing.
+
+use axum::http::Method;
+use serde_json::{Map, Value, json};
+use sprag::factor::totp::Seed;
+use sprag_server::profile::{Input, Route};
+
+use crate::call::{Answer, Call};
+use crate::people::Person;
+use crate::world::{Plan, World, our_profile};
+
+const STEPS: u32 = 1500;
+
+/// What the thief has: each kind of thing that a field may hold, the newest last.
+struct Pockets {
+    password: String,
+    mailed: Vec<String>,
+    waiting: Vec<String>,
+    login_ids: Vec<String>,
+    codes: Vec<String>,
+    factor: String,
+    stale: (String, String),
+    random: u64,
+}
+
+impl Pockets {
+    /// Below `most`, by a generator that begins alike each time.
+    fn pick(&mut self, most: usize) -> usize {
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.random >> 33).expect("31 bits") % most
+    }
+
+    fn one_of(&mut self, texts: &[String]) -> String {
+        if texts.is_empty() { "x".to_owned() } else { texts[self.pick(texts.len())].clone() }
+    }
+
+    fn value(&mut self, input: Input) -> Value {
+        let text = match input {
+            Input::Name | Input::Username => "ann".to_owned(),
+            Input::Email => "ann@example.org".to_owned(),
+            Input::Password | Input::CurrentPassword | Input::NewPassword => self.password.clone(),
+            Input::Token => self.one_of(&self.mailed.clone()),
+            Input::LoginId => self.one_of(&self.login_ids.clone()),
+            Input::MfaToken => self.one_of(&[self.waiting.clone(), self.mailed.clone()].concat()),
+            Input::Code => self.one_of(&self.codes.clone()),
+            Input::RefreshToken => self.stale.1.clone(),
+            Input::Transport => "body".to_owned(),
+            Input::RememberDevice => "true".to_owned(),
+            _ => "x".to_owned(),
+        };
+        text.into()
+    }
+
+    fn call(&mut self, route: &Route) -> Call {
+        let path = route.path.replace("{id}", &self.factor);
+        let mut call = Call::new(route.method.as_str(), &path);
+        if self.pick(3) == 0 {
+            call = call.bearer(&self.stale.0);
+        }
+        if route.method == Method::GET {
+            return call;
+        }
+        let mut body = Map::new();
+        for field in route.takes.fields() {
+            if !field.is_optional || self.pick(2) == 0 {
+                body.insert(field.name.clone(), self.value(field.input));
+            }
+        }
+        call.json(&body.into())
+    }
+
+    fn keeps(&mut self, answer: &Answer) {
+        let token = answer.field("mfa_token");
+        if !token.is_empty() {
+            self.waiting.push(token);
+        }
+        self.login_ids.extend(Some(answer.field("login_id")).filter(|id| !id.is_empty()).into_iter());
+        let surplus = self.login_ids.len().saturating_sub(3);
+        self.login_ids.drain(..surplus);
+        if self.waiting.len() > 5 {
+            self.waiting.remove(0);
+        }
+    }
+}
+
+/// An account with an app, and what whoever has robbed its owner's desk and mailbox has of it.
+async fn robbed(ann: &Person<'_>) -> Pockets {
+    let (world, device) = (ann.world, ann.logs_in().await);
+    let begun = device.bearer_call("POST", "/api/v1/auth/factors/totp").json(&json!({}));
+    let begun = world.sends(begun).await.is(200);
+    let seed = Seed::from_base32(&begun.field("secret"), None).expect("a seed");
+    let (used, factor) = (seed.code(world.now()), begun.field("id"));
+    let path = format!("/api/v1/auth/factors/totp/{factor}/confirm");
+    world.sends(device.bearer_call("POST", &path).json(&json!({ "code": used }))).await.is(200);
+    device.logs_out().await.is(204);
+    let codes = vec![used, "12345".to_owned(), "aaaa-bbbb-cccc-dddd".to_owned(), String::new()];
+    Pockets {
+        password: ann.password.clone(),
+        mailed: Vec::new(),
+        waiting: Vec::new(),
+        login_ids: Vec::new(),
+        codes,
+        factor,
+        stale: (device.access.clone(), device.refresh.clone()),
+        random: 20_267,
+    }
+}
+
+#[tokio::test]
+async fn r50_whoever_knows_the_password_and_reads_the_mail_opens_nothing_of_an_account_with_a_factor() {
+    let offers = "registration = \"admin\"\noffers = [\"send_code\", \"login_by_code\"]\n";
+    let profile = || our_profile(&[("registration = \"admin\"\n", offers)]);
+    let world = World::planned(Plan { profiles: vec![profile()], ..Plan::default() });
+    let ann = world.ann().await;
+    let mut pockets = robbed(&ann).await;
+    let routes = profile().wire.routes;
+    let (mut done, mut asked_for_more) = (0, 0);
+    for step in 0..STEPS {
+        let route = &routes[pockets.pick(routes.len())];
+        let answer = world.sends(pockets.call(route)).await;
+        assert!(answer.access_token().is_empty(), "{step}: {} opened a session", answer.line);
+        assert!(answer.set_cookies().is_empty(), "{step}: {} set {:?}", answer.line, answer.set_cookies());
+        done += u32::from(answer.status < 300);
+        asked_for_more += u32::from(answer.code() == "second_factor_required");
+        pockets.keeps(&answer);
+        let letters = world.letters().await;
+        for letter in letters {
+            pockets.mailed.extend(letter.token);
+            pockets.codes.extend(letter.code);
+        }
+        let old = pockets.codes.len().saturating_sub(6);
+        pockets.codes.drain(..old);
+        let surplus = pockets.mailed.len().saturating_sub(8);
+        pockets.mailed.drain(..surplus);
+        world.winds(pockets.pick(40) as u64);
+    }
+    assert!(
+        done > 20 && asked_for_more > 5,
+        "the walk comes somewhere: {done} done, {asked_for_more} asked for more"
+    );
+    let live = world.rows(ann.id).await.iter().filter(|session| session.ended.is_none()).count();
+    assert_eq!(live, 0);
+    let held = world.engine.factors().of(ann.id).await.expect("a store that works");
+    assert_eq!((held.factors.len(), held.recovery_codes), (1, 10), "and nothing was taken away");
+}

@@ -1,0 +1,64 @@
+//! Letters that tell the owner of an account what became of its second factors.
+
+use super::letters::{TELLS_FOR, addressed, bound_to, called};
+use super::news::NotMe;
+use super::one_time::NewToken;
+use super::{Engine, Requester};
+use crate::account::Account;
+use crate::authn::ShownFactor;
+use crate::clock::Timestamp;
+use crate::factor::recovery::FEW;
+use crate::factor::{FactorKind, Held};
+use crate::letter::{Letter, LetterKind};
+use crate::one_time::Purpose;
+use crate::store::Step;
+
+impl Engine {
+    /// What puts a letter to the owner of an account into the outbox, by whose link they say that it was not them; nothing where
+    /// nobody sends letters, or they have no address. The link ends all sessions and has a new password chosen. It takes no factor
+    /// away: whoever knows the password and reads the mail would log in by that.
+    pub(super) fn tells_owner(
+        &self,
+        account: &Account,
+        kind: LetterKind,
+        requester: &Requester,
+        now: Timestamp,
+    ) -> Vec<Step> {
+        let Some((account, address)) = addressed(account.clone()).filter(|_| self.sends_letters) else {
+            return Vec::new();
+        };
+        let payload =
+            NotMe { address: address.clone(), sessions: Vec::new(), news: Vec::new(), everywhere: true };
+        let (token, text) = self.new_token(
+            &NewToken {
+                account: account.id,
+                purpose: Purpose::NotMe,
+                bound_to: bound_to(&address),
+                epoch: None,
+                payload: &payload,
+            },
+            now,
+        );
+        let letter = Letter::asked_for(kind, &address, requester, now).with_link(&text, token.expires_at);
+        let letter = Letter { name: called(&account), ..letter };
+        let (keys, random) = (self.keys.load(), self.random.as_ref());
+        let message = letter.sealed(account.id, (&keys, random), now.plus(TELLS_FOR));
+        vec![Step::PutToken(Box::new(token)), Step::PutMessage(Box::new(message))]
+    }
+
+    /// What puts the letter into the outbox that tells of a recovery code that was used, and where few are left of that.
+    pub(super) fn tells_of_code(
+        &self,
+        account: &Account,
+        held: &Held,
+        factor: &ShownFactor,
+        requester: &Requester,
+    ) -> Vec<Step> {
+        if factor.kind != FactorKind::RecoveryCode {
+            return Vec::new();
+        }
+        let is_few = held.recovery_codes() == FEW + 1;
+        let kind = if is_few { LetterKind::RecoveryCodesFew } else { LetterKind::RecoveryCodeUsed };
+        self.tells_owner(account, kind, requester, self.now())
+    }
+}

@@ -1,0 +1,136 @@
+//! Adding a passkey to an account.
+
+use serde_json::Value;
+use uuid::Uuid;
+use webauthn_rs::prelude::{Passkey, RegisterPublicKeyCredential};
+
+use super::passkeys::written;
+use super::{Caller, Factors, Requester, tried_too_often};
+use crate::audit::EventKind;
+use crate::error::{Error, Fault, Refusal};
+use crate::factor::FactorKind;
+use crate::factor::recovery::RecoveryCode;
+use crate::letter::LetterKind;
+use crate::passkeys::{Ceremony, Kept, MAX_PASSKEYS};
+use crate::random;
+use crate::ratchet::MAX_MISSES;
+use crate::session::AccountId;
+use crate::store::{CredentialId, CredentialKind, Expect, Step, Was};
+
+const BEGIN: &str = "begin to add a passkey";
+
+/// A passkey that was added.
+#[derive(Debug)]
+pub struct NewPasskey {
+    /// Which of the account's.
+    pub id: Uuid,
+    /// Recovery codes, at the account's first factor: nobody can be told them again.
+    pub recovery_codes: Vec<RecoveryCode>,
+}
+
+impl Factors<'_> {
+    /// What a browser needs to make a passkey: `publicKey` of `navigator.credentials.create`. The challenge is good for one
+    /// answer of this account and five minutes. Only offer it to a caller that [is fresh](Self::is_fresh).
+    ///
+    /// # Errors
+    /// [`Refusal::PasskeysUnavailable`]; [`Refusal::FactorsFull`]; a [`Fault`].
+    pub async fn passkey_options(&self, account: AccountId) -> Result<Value, Error> {
+        let Self(engine) = self;
+        let site = engine.passkeys()?.site();
+        let owner = engine.accounts().get(account).await?;
+        let held = engine.authn().held(account).await?;
+        if held.of(CredentialKind::Passkey).count() >= MAX_PASSKEYS {
+            return Err(Refusal::FactorsFull.into());
+        }
+        let id = account.to_string();
+        let name = owner.username.as_deref().or(owner.email.as_deref()).unwrap_or(&id);
+        let called = owner.particulars.name.as_deref().filter(|called| !called.is_empty()).unwrap_or(name);
+        let theirs = engine.kept_passkeys(account, &held)?;
+        let known = theirs.iter().map(|(_, kept)| kept.passkey.cred_id().clone()).collect();
+        let begun = site.start_passkey_registration(account.0, name, called, Some(known));
+        let (options, state) = begun.map_err(|error| Fault::internal(BEGIN, error))?;
+        let challenge = options.public_key.challenge.as_slice();
+        engine.keep_challenge(challenge, &Ceremony::Add(account, state)).await?;
+        let mut options = written(BEGIN, &options)?;
+        // So that it can be used without a name, too, where the device has room for that.
+        options["publicKey"]["authenticatorSelection"]["residentKey"] = "preferred".into();
+        Ok(options)
+    }
+
+    /// Adds the passkey that a browser has made. At the account's first factor its other sessions end, and recovery codes are made.
+    ///
+    /// # Errors
+    /// [`Refusal::PasskeysUnavailable`]; [`Refusal::PasskeyWrong`]; [`Refusal::FactorsFull`]; [`Refusal::RateLimited`];
+    /// [`Refusal::SessionEnded`] where the session that asks ended meanwhile; a [`Fault`].
+    pub async fn add_passkey(
+        &self,
+        caller: &Caller,
+        credential: &Value,
+        label: Option<&str>,
+        requester: &Requester,
+    ) -> Result<NewPasskey, Error> {
+        let Self(engine) = self;
+        engine.passkeys()?;
+        let account = caller.key.account;
+        let reserved = engine.authn().reserve_code(account, requester).await?;
+        let Some(passkey) = self.made(account, credential).await? else {
+            return Err(engine.refuse_passkey(account, requester).await?);
+        };
+        engine.authn().give_code_back(&reserved).await;
+        let kept = Kept { label: label.map(str::to_owned), passkey };
+        for _ in 0..=MAX_MISSES {
+            if let Some(new) = self.put_passkey(caller, &kept, requester).await? {
+                return Ok(new);
+            }
+            self.expect_live(caller).await?;
+        }
+        Err(tried_too_often("add a passkey").into())
+    }
+
+    /// The passkey that an answer brings, where it answers an open challenge of this account and is of this site. Its challenge is
+    /// spent by that.
+    async fn made(&self, account: AccountId, credential: &Value) -> Result<Option<Passkey>, Error> {
+        let Self(engine) = self;
+        let Some(Ceremony::Add(whose, state)) = engine.answered(credential).await? else { return Ok(None) };
+        let answer: Option<RegisterPublicKeyCredential> = serde_json::from_value(credential.clone()).ok();
+        let answer = answer.filter(|_| whose == account);
+        let site = engine.passkeys()?.site();
+        Ok(answer.and_then(|answer| site.finish_passkey_registration(&answer, &state).ok()))
+    }
+
+    /// Tries to put a passkey among an account's factors; `None` where those, or the session that asks, moved meanwhile.
+    async fn put_passkey(
+        &self,
+        caller: &Caller,
+        kept: &Kept,
+        requester: &Requester,
+    ) -> Result<Option<NewPasskey>, Error> {
+        let Self(engine) = self;
+        let account = caller.key.account;
+        let (held, now) = (engine.authn().held(account).await?, engine.now());
+        if held.of(CredentialKind::Passkey).count() >= MAX_PASSKEYS {
+            return Err(Refusal::FactorsFull.into());
+        }
+        let (keys, random) = (engine.keys.load(), engine.random.as_ref());
+        let id = random::id(random, now);
+        let to = kept.row((&keys, random), (account, id), (now, None), now)?;
+        let credential = CredentialId { kind: CredentialKind::Passkey, id };
+        let mut steps = vec![Step::PutCredential { id: credential, was: Was::Missing, to, at: now }];
+        let owner = engine.accounts().get(account).await?;
+        steps.extend(engine.tells_owner(&owner, LetterKind::FactorAdded, requester, now));
+        let mut events = vec![(EventKind::FactorAdded, Some(FactorKind::Passkey.name().to_owned()))];
+        let mut recovery_codes = Vec::new();
+        if !held.has_factor() {
+            steps.insert(0, Step::ExpectNoFactor);
+            let why = "a second factor was added";
+            steps.extend(self.ends_others(Some(caller.key.session), requester, now, why));
+            let (put, made) = self.makes_codes(now);
+            steps.extend(put);
+            recovery_codes = made;
+            events.push((EventKind::RecoveryCodesMade, None));
+        }
+        let expect = Expect::Standing(caller.state.epoch);
+        let is_done = self.commit_of(account, expect, steps, events, requester).await?;
+        Ok(is_done.then_some(NewPasskey { id, recovery_codes }))
+    }
+}

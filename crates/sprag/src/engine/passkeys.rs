@@ -1,0 +1,307 @@
+//! Passkeys: ask for one, and take it as a second factor, to step up, or instead of a name and a password.
+//!
+//! Whoever answers, the challenge goes first: it is spent before anything else is looked at. What was shown then comes with the
+//! step that moves the passkey's counter on, and that goes into the commit which it buys.
+
+use serde_json::Value;
+use webauthn_rs::prelude::{DiscoverableAuthentication, Passkey, PublicKeyCredential, WebauthnError};
+
+use super::opening::{Opened, Spending};
+use super::{Caller, ClientPolicy, Engine, OpenRequest, Requester, TokenPair, tried_too_often};
+use crate::account::Account;
+use crate::audit::{EventKind, NOBODY};
+use crate::authn::{Authenticated, Code, Shown, ShownFactor};
+use crate::budget::Budget;
+use crate::error::{Error, Fault, Refusal};
+use crate::factor::{FactorKind, Held};
+use crate::limits::Whose;
+use crate::one_time::{OneTimeToken, Proof, Purpose, sealed};
+use crate::passkeys::{Ceremony, Challenge, Kept, KeptRow, Passkeys};
+use crate::session::{AccountId, Methods};
+use crate::store::{Commit, CredentialId, CredentialKind, Expect, Step, Was};
+
+const ASK: &str = "ask for a passkey";
+
+/// Whose passkey is asked for.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub enum PasskeyOf<'a> {
+    /// Whoever it is: their device offers those that it has for this site, also while they type a name (conditional UI).
+    Anybody,
+    /// Whoever's log-in waits for a second factor, by the token of the [`WaitingLogIn`](super::WaitingLogIn).
+    Waiting(&'a str),
+    /// Whoever uses this session, to step up.
+    Caller(&'a Caller),
+}
+
+/// Prints what a log may show: no token.
+impl std::fmt::Debug for PasskeyOf<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasskeyOf")
+    }
+}
+
+/// An answer to an open challenge that names a passkey of an account. Whether it was signed by that is not known yet.
+struct Claimed {
+    account: Account,
+    id: CredentialId,
+    row: Vec<u8>,
+    kept: Kept,
+    answer: PublicKeyCredential,
+    asked: DiscoverableAuthentication,
+}
+
+impl Engine {
+    /// What a browser needs to show a passkey: `publicKey` of `navigator.credentials.get`. The challenge is good for one answer
+    /// and five minutes. Of [anybody](PasskeyOf::Anybody) it tells nothing of any account.
+    ///
+    /// # Errors
+    /// [`Refusal::PasskeysUnavailable`]; [`Refusal::LogInLapsed`]; [`Refusal::FactorUnknown`] where whoever it is has none;
+    /// [`Refusal::RateLimited`]; a [`Fault`].
+    pub async fn passkey_request(
+        &self,
+        client: &ClientPolicy,
+        whose: PasskeyOf<'_>,
+        requester: &Requester,
+    ) -> Result<Value, Error> {
+        let site = self.passkeys()?.site();
+        self.reserve_of_network(requester).await?;
+        let account = match whose {
+            PasskeyOf::Anybody => None,
+            PasskeyOf::Caller(caller) => Some(caller.key.account),
+            PasskeyOf::Waiting(token) => {
+                let found = self.waiting(client, Purpose::SecondFactor, token, requester).await?;
+                Some(found.account.id)
+            }
+        };
+        let begun = site.start_discoverable_authentication();
+        let (mut options, asked) = begun.map_err(|error| Fault::internal(ASK, error))?;
+        if let Some(account) = account {
+            let held = self.authn().held(account).await?;
+            let theirs = self.kept_passkeys(account, &held)?;
+            let theirs: Vec<Passkey> = theirs.into_iter().map(|(_, kept)| kept.passkey).collect();
+            if theirs.is_empty() {
+                return Err(Refusal::FactorUnknown.into());
+            }
+            // Only the list is taken from it. Its state has copies of the passkeys, with their counters of this moment; whoever
+            // answers is compared with what is kept when they do.
+            let listing = site.start_passkey_authentication(&theirs);
+            let (listing, _) = listing.map_err(|error| Fault::internal(ASK, error))?;
+            options.public_key.allow_credentials = listing.public_key.allow_credentials;
+            options.mediation = None;
+        }
+        let challenge = options.public_key.challenge.as_slice();
+        self.keep_challenge(challenge, &Ceremony::Show(account, asked)).await?;
+        Ok(written(ASK, &options)?)
+    }
+
+    /// Opens a session for whoever shows a passkey, without a name or a password: the device has asked them for a PIN or a
+    /// fingerprint, so that these are two factors.
+    ///
+    /// # Errors
+    /// [`Refusal::PasskeysUnavailable`]; [`Refusal::PasskeyWrong`]; [`Refusal::AccountDisabled`]; [`Refusal::RateLimited`]; what
+    /// [`open_session`](Self::open_session) refuses; a [`Fault`].
+    pub async fn log_in_by_passkey(
+        &self,
+        client: &ClientPolicy,
+        credential: &Value,
+        open: OpenRequest<'_>,
+        shown: &Shown,
+        requester: &Requester,
+    ) -> Result<TokenPair, Error> {
+        self.passkeys()?;
+        self.reserve_of_network(requester).await?;
+        let authn = self.authn();
+        let claimed = match self.claimed(None, credential).await? {
+            Ok(claimed) => claimed,
+            Err(account) => return Err(self.refuse_passkey(account, requester).await?),
+        };
+        let account = claimed.account.clone();
+        // Nobody is kept from their factors by whoever knows no more than which account it is: they named one of its passkeys.
+        let reserved = authn.reserve_code(account.id, requester).await?;
+        let Some(factor) = self.verified(*claimed, requester).await? else {
+            return Err(self.refuse_passkey(account.id, requester).await?);
+        };
+        authn.give_code_back(&reserved).await;
+        if account.disabled_at.is_some() {
+            authn.note_disabled(account.id, requester).await?;
+            return Err(Refusal::AccountDisabled.into());
+        }
+        let known = authn.known(account.id, shown).await?;
+        let somebody = Authenticated::by_factor(account, factor.methods, self.now(), known);
+        let risk = self.before_opening(&somebody, open, requester, somebody.at()).await?;
+        let spending = Spending { steps: vec![factor.spends], events: Vec::new(), risk };
+        match self.open(client, somebody, Some(spending), open, requester).await? {
+            Opened::Session(pair) => Ok(*pair),
+            // It was used or removed at the same moment, or the account moved on; another challenge shows which.
+            Opened::Spent | Opened::Waits(..) => Err(Refusal::PasskeyWrong.into()),
+        }
+    }
+
+    /// The passkey that was shown as a second factor of this account.
+    pub(super) async fn passkey_of(
+        &self,
+        account: AccountId,
+        credential: &Value,
+        requester: &Requester,
+    ) -> Result<Code, Error> {
+        self.passkeys()?;
+        let verified = match self.claimed(Some(account), credential).await? {
+            Ok(claimed) => self.verified(*claimed, requester).await?,
+            Err(_) => None,
+        };
+        Ok(verified.map_or(Code::Wrong, Code::Right))
+    }
+
+    /// Notes that a passkey was not taken, and says so.
+    pub(super) async fn refuse_passkey(
+        &self,
+        account: AccountId,
+        requester: &Requester,
+    ) -> Result<Error, Error> {
+        self.authn().note_wrong_passkey(account, requester).await?;
+        Ok(Refusal::PasskeyWrong.into())
+    }
+
+    /// Reads an answer, and spends its challenge, whatever comes of it. `expected` is the account whose passkey it must be; where
+    /// there is none, the device says whose it is. `Err` has the account at which a failure is noted.
+    async fn claimed(
+        &self,
+        expected: Option<AccountId>,
+        credential: &Value,
+    ) -> Result<Result<Box<Claimed>, AccountId>, Error> {
+        let nobodys = Ok(Err(expected.unwrap_or(NOBODY)));
+        let Some(Ceremony::Show(asked_of, asked)) = self.answered(credential).await? else { return nobodys };
+        let Ok(answer) = serde_json::from_value::<PublicKeyCredential>(credential.clone()) else {
+            return nobodys;
+        };
+        let site = self.passkeys()?.site();
+        let named = || site.identify_discoverable_authentication(&answer).ok().map(|(id, _)| AccountId(id));
+        let account = asked_of.or(expected).or_else(named);
+        let account = account.filter(|account| expected.is_none_or(|expected| expected == *account));
+        let found = match account {
+            Some(account) => self.store.account(account).await?,
+            None => None,
+        };
+        let Some(account) = found else { return nobodys };
+        let held = self.authn().held(account.id).await?;
+        let theirs = self.kept_passkeys(account.id, &held)?;
+        let shown = theirs.into_iter().find(|(_, kept)| is_of(kept, &answer));
+        let Some((id, kept)) = shown else { return Ok(Err(account.id)) };
+        let row = held.of(CredentialKind::Passkey).find(|(held, _)| *held == id).map(|(_, row)| row.to_vec());
+        let Some(row) = row else { return Ok(Err(account.id)) };
+        Ok(Ok(Box::new(Claimed { account, id, row, kept, answer, asked })))
+    }
+
+    /// Whether an answer was signed by the passkey that it names, for this site, just now, and by a device that has verified its
+    /// holder; and what moves that passkey on.
+    async fn verified(&self, claimed: Claimed, requester: &Requester) -> Result<Option<ShownFactor>, Error> {
+        let Claimed { account, id, row, mut kept, answer, asked } = claimed;
+        let site = self.passkeys()?.site();
+        let now = self.now();
+        let verified = match site.finish_discoverable_authentication_v2(&answer, asked, &kept.passkey) {
+            Ok(verified) if verified.user_verified() => verified,
+            Err(WebauthnError::CredentialPossibleCompromise) => {
+                let note = Some(format!("passkey {}", id.id));
+                let event = requester.event_of_account(account.id, EventKind::PasskeyWentBack, now, note);
+                self.store.record(event).await?;
+                return Ok(None);
+            }
+            _ => return Ok(None),
+        };
+        kept.passkey.update_credential(&verified);
+        let (keys, random) = (self.keys.load(), self.random.as_ref());
+        let made_at = KeptRow::read(&row)?.made_at;
+        let to = kept.row((&keys, random), (account.id, id.id), (made_at, Some(now)), now)?;
+        Ok(Some(ShownFactor {
+            kind: FactorKind::Passkey,
+            methods: Methods::KEY | Methods::USER_VERIFIED,
+            spends: Step::PutCredential { id, was: Was::This(row), to, at: now },
+        }))
+    }
+
+    /// The origins of pages that may use passkeys, for `/.well-known/webauthn`; `None` where there are no passkeys.
+    #[must_use]
+    pub fn passkey_origins(&self) -> Option<&[String]> {
+        self.passkeys.as_ref().map(Passkeys::origins)
+    }
+
+    pub(super) fn passkeys(&self) -> Result<&Passkeys, Refusal> {
+        self.passkeys.as_ref().ok_or(Refusal::PasskeysUnavailable)
+    }
+
+    pub(super) fn kept_passkeys(
+        &self,
+        account: AccountId,
+        held: &Held,
+    ) -> Result<Vec<(CredentialId, Kept)>, Fault> {
+        let keys = self.keys.load();
+        let theirs = held.of(CredentialKind::Passkey);
+        theirs.map(|(id, row)| Ok((id, KeptRow::read(row)?.open(&keys, account, id.id)?))).collect()
+    }
+
+    async fn reserve_of_network(&self, requester: &Requester) -> Result<(), Error> {
+        let wanted = [(Budget::LoginPrefix, Whose::NetworkOf(requester))];
+        let (store, keys, now) = (self.store.as_ref(), self.keys.load(), self.now());
+        match self.gate.reserve(store, &keys, &wanted, now).await? {
+            Ok(_) => Ok(()),
+            Err(spent) => Err(spent.into()),
+        }
+    }
+
+    /// Keeps what a challenge is for until it is answered.
+    pub(super) async fn keep_challenge(&self, challenge: &[u8], ceremony: &Ceremony) -> Result<(), Error> {
+        let Challenge { account, id, secret_hash } = Challenge::of(challenge);
+        let (now, keys, random) = (self.now(), self.keys.load(), self.random.as_ref());
+        let token = OneTimeToken {
+            account,
+            id,
+            purpose: Purpose::Passkey,
+            bound_to: secret_hash,
+            secret_hash,
+            code_hash: None,
+            solved_by: None,
+            tries: 0,
+            epoch: None,
+            made_at: now,
+            expires_at: now.plus(Purpose::Passkey.lives()),
+            sealed: sealed::seal((&keys, random), now, (account, id), ceremony),
+        };
+        let steps = vec![Step::PutToken(Box::new(token))];
+        let commit = Commit { account, expect: Expect::Anything, steps, events: Vec::new() };
+        match self.store.commit(commit).await?.is_done() {
+            true => Ok(()),
+            false => Err(tried_too_often("keep a challenge").into()),
+        }
+    }
+
+    /// What the challenge was for that a browser has answered, if one is open; nobody can answer it again.
+    pub(super) async fn answered(&self, credential: &Value) -> Result<Option<Ceremony>, Fault> {
+        let Some(challenge) = Challenge::answered(credential) else { return Ok(None) };
+        let Challenge { account, id, secret_hash } = challenge;
+        let now = self.now();
+        let Some(token) = self.store.one_time_token(account, id).await? else { return Ok(None) };
+        let spend = Step::SpendToken {
+            token: id,
+            purpose: Purpose::Passkey,
+            bound_to: secret_hash,
+            proof: Proof::Secret(secret_hash),
+            at: now,
+        };
+        let commit = Commit { account, expect: Expect::Anything, steps: vec![spend], events: Vec::new() };
+        if !self.store.commit(commit).await?.is_done() {
+            return Ok(None);
+        }
+        Ok(sealed::open(&self.keys.load(), now, &token))
+    }
+}
+
+/// Whether an answer names this passkey.
+fn is_of(kept: &Kept, answer: &PublicKeyCredential) -> bool {
+    kept.passkey.cred_id().as_slice() == answer.get_credential_id()
+}
+
+/// Options as browsers read them.
+pub(super) fn written(doing: &'static str, options: &impl serde::Serialize) -> Result<Value, Fault> {
+    serde_json::to_value(options).map_err(|error| Fault::internal(doing, error))
+}

@@ -1,0 +1,266 @@
+//! Passkeys (WebAuthn): where they can be used, and how one is kept.
+//!
+//! A challenge is a [one-time token](crate::one_time): its row is found by the challenge itself, which the browser repeats, and is
+//! spent before anything is verified. So no answer works twice, whoever sends it to whichever node.
+//!
+//! A passkey is kept as
+//!
+//! ```text
+//! version 1 ‖ made at 8 ‖ last used 8 ‖ sealed (label and public key, as JSON)
+//! ```
+
+use std::fmt;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::BASE64URL_NOPAD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::Url;
+use uuid::Uuid;
+use webauthn_rs::prelude::{DiscoverableAuthentication, Passkey, PasskeyRegistration};
+use webauthn_rs::{Webauthn, WebauthnBuilder};
+
+use crate::clock::Timestamp;
+use crate::error::Fault;
+use crate::keys::KeyRing;
+use crate::one_time::{Digest, TokenId, hashed};
+use crate::random::Random;
+use crate::session::AccountId;
+
+/// How many passkeys an account may have.
+pub const MAX_PASSKEYS: usize = 10;
+
+const VERSION: u8 = 1;
+const HEAD_BYTES: usize = 1 + 8 + 8;
+
+/// How an Android app names itself as an origin: by the hash of what signs it.
+const OF_AN_APP: &str = "android:apk-key-hash:";
+
+/// Where passkeys are used: the site that they are bound to.
+#[derive(Clone)]
+pub struct Passkeys {
+    site: Webauthn,
+    /// The site's own origin, and those of the related sites.
+    origins: Vec<String>,
+}
+
+impl fmt::Debug for Passkeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Passkeys").field("origins", &self.origins).finish_non_exhaustive()
+    }
+}
+
+/// Why there are no passkeys at an address.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Impossible {
+    /// It is no URL.
+    #[error("{0:?} is no address of a site")]
+    NoUrl(String),
+    /// Browsers have passkeys on sites with a name only.
+    #[error("{0} is no name of a host, and browsers bind passkeys to a name")]
+    NoName(String),
+    /// Browsers have passkeys on pages that came encrypted only, but for localhost.
+    #[error("{0} is not https, and browsers have passkeys nowhere else but on localhost")]
+    NotEncrypted(String),
+    /// The site is not below the name.
+    #[error("{origin} is not at {rp_id} or below it, so browsers use none of its passkeys there")]
+    Elsewhere {
+        /// The name that they would be bound to.
+        rp_id: String,
+        /// The site.
+        origin: String,
+    },
+}
+
+impl Passkeys {
+    /// Passkeys of the site at `origin`, bound to its host's name, or to `rp_id`, which is that name or one above it. Pages of
+    /// `related` sites may use them too, and apps of Android's (`android:apk-key-hash:` and what their platform says).
+    ///
+    /// # Errors
+    /// [`Impossible`]: there are none at such an address.
+    pub fn new(
+        origin: &str,
+        rp_id: Option<&str>,
+        related: &[String],
+        service: &str,
+    ) -> Result<Self, Impossible> {
+        let url = site(origin)?;
+        let name = url.domain().unwrap_or_default().to_owned();
+        let rp_id = rp_id.unwrap_or(&name);
+        let elsewhere = || Impossible::Elsewhere { rp_id: rp_id.to_owned(), origin: origin.to_owned() };
+        let mut builder = WebauthnBuilder::new(rp_id, &url).map_err(|_| elsewhere())?.rp_name(service);
+        let mut origins = vec![url.origin().ascii_serialization()];
+        for other in related {
+            let named = related_origin(other)?;
+            if named.origin().is_tuple() {
+                origins.push(named.origin().ascii_serialization());
+            }
+            builder = builder.append_allowed_origin(&named);
+        }
+        let site = builder.build().map_err(|_| elsewhere())?;
+        Ok(Self { site, origins })
+    }
+
+    /// The origins of pages that may use them: the site's own first.
+    #[must_use]
+    pub fn origins(&self) -> &[String] {
+        &self.origins
+    }
+
+    pub(crate) fn site(&self) -> &Webauthn {
+        &self.site
+    }
+}
+
+fn related_origin(text: &str) -> Result<Url, Impossible> {
+    let is_app = text.starts_with(OF_AN_APP);
+    if is_app { Url::parse(text).map_err(|_| Impossible::NoUrl(text.to_owned())) } else { site(text) }
+}
+
+fn site(text: &str) -> Result<Url, Impossible> {
+    let url = Url::parse(text).map_err(|_| Impossible::NoUrl(text.to_owned()))?;
+    let Some(name) = url.domain().map(str::to_owned) else { return Err(Impossible::NoName(text.to_owned())) };
+    let is_here = name == "localhost" || name.ends_with(".localhost");
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_here => Ok(url),
+        _ => Err(Impossible::NotEncrypted(text.to_owned())),
+    }
+}
+
+/// What a challenge is for, sealed in its row.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Ceremony {
+    /// Adds a passkey to an account.
+    Add(AccountId, PasskeyRegistration),
+    /// Shows a passkey: of this account, or of whoever it is.
+    Show(Option<AccountId>, DiscoverableAuthentication),
+}
+
+/// Where the row of a challenge stands: it is nobody's before it is answered, and so spread by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Challenge {
+    pub(crate) account: AccountId,
+    pub(crate) id: TokenId,
+    pub(crate) secret_hash: Digest,
+}
+
+impl Challenge {
+    pub(crate) fn of(challenge: &[u8]) -> Self {
+        let place = digest(&SHA256, &[b"sprag passkey challenge\n", challenge].concat());
+        let (id, account) = place.as_ref().split_at(16);
+        let uuid = |bytes: &[u8]| Uuid::from_slice(bytes).unwrap_or_default();
+        Self { account: AccountId(uuid(account)), id: TokenId(uuid(id)), secret_hash: hashed(challenge) }
+    }
+
+    /// The one that a browser's answer repeats.
+    pub(crate) fn answered(credential: &Value) -> Option<Self> {
+        let client_data = credential["response"]["clientDataJSON"].as_str()?;
+        let client_data = BASE64URL_NOPAD.decode(client_data.as_bytes()).ok()?;
+        let client_data: Value = serde_json::from_slice(&client_data).ok()?;
+        let challenge = BASE64URL_NOPAD.decode(client_data["challenge"].as_str()?.as_bytes()).ok()?;
+        Some(Self::of(&challenge))
+    }
+}
+
+/// A passkey and what its owner calls it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Kept {
+    pub(crate) label: Option<String>,
+    pub(crate) passkey: Passkey,
+}
+
+/// A passkey as it stands in the store.
+pub(crate) struct KeptRow<'a> {
+    pub(crate) made_at: Timestamp,
+    pub(crate) used_at: Option<Timestamp>,
+    sealed: &'a [u8],
+}
+
+impl Kept {
+    /// As it goes into the store, for the credential of that account and id.
+    ///
+    /// # Errors
+    /// A [`Fault`] if it cannot be written.
+    pub(crate) fn row(
+        &self,
+        (keys, random): (&KeyRing, &dyn Random),
+        (account, id): (AccountId, Uuid),
+        (made_at, used_at): (Timestamp, Option<Timestamp>),
+        now: Timestamp,
+    ) -> Result<Vec<u8>, Fault> {
+        let plain = serde_json::to_vec(self).map_err(|error| Fault::internal("keep a passkey", error))?;
+        let sealed = keys.seal(now, random, &bound_to(&account, &id), &plain);
+        let used = used_at.map_or(0, |at| at.0);
+        Ok([&[VERSION], made_at.0.to_be_bytes().as_slice(), &used.to_be_bytes(), &sealed].concat())
+    }
+}
+
+impl<'a> KeptRow<'a> {
+    /// # Errors
+    /// A [`Fault`] where it is of a newer build, or cut off.
+    pub(crate) fn read(row: &'a [u8]) -> Result<Self, Fault> {
+        let unreadable = || Fault::internal("read a passkey", "its row is of a newer build, or damaged");
+        let (head, sealed) = row.split_first_chunk::<HEAD_BYTES>().ok_or_else(unreadable)?;
+        let [VERSION, times @ ..] = *head else { return Err(unreadable()) };
+        let (made, used) = times.split_first_chunk::<8>().ok_or_else(unreadable)?;
+        let used = i64::from_be_bytes(used.try_into().map_err(|_| unreadable())?);
+        let made_at = Timestamp(i64::from_be_bytes(*made));
+        Ok(Self { made_at, used_at: (used > 0).then_some(Timestamp(used)), sealed })
+    }
+
+    /// # Errors
+    /// A [`Fault`] where the ring has no longer the key that it was sealed with.
+    pub(crate) fn open(&self, keys: &KeyRing, account: AccountId, id: Uuid) -> Result<Kept, Fault> {
+        const DOING: &str = "open a passkey";
+        let plain = keys.open_of_any_age(&bound_to(&account, &id), self.sealed).ok_or_else(|| {
+            Fault::internal(
+                DOING,
+                "the key ring has no longer the key that it was sealed with; put that back",
+            )
+        })?;
+        serde_json::from_slice(&plain).map_err(|error| Fault::internal(DOING, error))
+    }
+}
+
+fn bound_to<'a>(account: &'a AccountId, id: &'a Uuid) -> [&'a [u8]; 4] {
+    [b"credential", account.0.as_bytes(), b"passkey", id.as_bytes()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passkeys_are_where_browsers_have_them() {
+        for origin in ["https://auth.example.org", "http://localhost:8080", "https://auth.example.org:8443"] {
+            assert!(Passkeys::new(origin, None, &[], "Example").is_ok(), "{origin}");
+        }
+        for origin in [
+            "http://127.0.0.1:8080",
+            "https://192.0.2.1",
+            "https://[2001:db8::1]",
+            "http://auth.example.org",
+            "x",
+        ] {
+            assert!(Passkeys::new(origin, None, &[], "Example").is_err(), "{origin}");
+        }
+        let at = |rp_id| Passkeys::new("https://auth.example.org", Some(rp_id), &[], "Example").map(drop);
+        assert_eq!(at("example.org"), Ok(()));
+        assert!(at("example.com").is_err() && at("other.example.org").is_err());
+    }
+
+    #[test]
+    fn pages_of_related_sites_are_told_and_apps_are_not_pages() {
+        let related = ["https://app.example.com/", "android:apk-key-hash:k1", "http://localhost:3000"]
+            .map(str::to_owned);
+        let passkeys = Passkeys::new("https://auth.example.org", None, &related, "Example").unwrap();
+        let told = ["https://auth.example.org", "https://app.example.com", "http://localhost:3000"];
+        assert_eq!(passkeys.origins(), told);
+        assert_eq!(passkeys.site.get_allowed_origins().len(), 4);
+        for odd in ["http://app.example.com", "https://192.0.2.1", "capacitor://localhost", "x"] {
+            let odd = [odd.to_owned()];
+            assert!(Passkeys::new("https://auth.example.org", None, &odd, "Example").is_err(), "{odd:?}");
+        }
+    }
+}
