@@ -318,6 +318,18 @@ impl Letters<'_> {
         &self,
         account: &Account,
         address: &str,
+        letter: (LetterKind, Purpose),
+        requester: &Requester,
+    ) -> (Commit, MessageKey) {
+        self.with_link_in(None, account, address, letter, requester)
+    }
+
+    /// As [`with_link`](Self::with_link), in a message that has a key already.
+    pub(super) fn with_link_in(
+        &self,
+        key: Option<MessageKey>,
+        account: &Account,
+        address: &str,
         (kind, purpose): (LetterKind, Purpose),
         requester: &Requester,
     ) -> (Commit, MessageKey) {
@@ -333,7 +345,8 @@ impl Letters<'_> {
         };
         let letter = Letter::asked_for(kind, address, requester, now).with_link(&text, expires_at);
         let letter = Letter { name: called(account), ..letter };
-        let message = letter.sealed(account.id, (&keys, random), expires_at);
+        let key = key.unwrap_or_else(|| MessageKey { account: account.id, id: random::id(random, now) });
+        let message = letter.sealed_as(key, (&keys, random), expires_at);
         (both(account.id, Expect::Standing(account.epoch), token, message.clone()), message.key)
     }
 
