@@ -227,7 +227,8 @@ impl Words {
     ) -> anyhow::Result<String> {
         let told = self.told(section, language, pieces)?;
         let own = |key: &&str| Ok(((*key).to_owned(), self.text("page", key, language, pieces)?));
-        let texts: BTreeMap<String, String> = self.keys("page").iter().map(own).collect::<anyhow::Result<_>>()?;
+        let texts: BTreeMap<String, String> =
+            self.keys("page").iter().map(own).collect::<anyhow::Result<_>>()?;
         let set_password = self.text("page_reset", "button", language, pieces)?;
         let values = context! {
             told => Serde(&told), pieces => Serde(pieces), language, texts => Serde(&texts), set_password,
@@ -265,7 +266,13 @@ impl Words {
     ///
     /// # Errors
     /// A text that a folder brought fails.
-    pub(crate) fn text(&self, section: &str, key: &str, language: &str, pieces: &Pieces<'_>) -> anyhow::Result<String> {
+    pub(crate) fn text(
+        &self,
+        section: &str,
+        key: &str,
+        language: &str,
+        pieces: &Pieces<'_>,
+    ) -> anyhow::Result<String> {
         let words = self.languages.iter().find(|(name, _)| name == language).or(self.languages.first());
         let text = words.and_then(|(_, words)| words.get(section)?.get(key)).map_or("", String::as_str);
         let values = context! { service => self.brand.service.as_str(), ..Value::from(Serde(pieces)) };

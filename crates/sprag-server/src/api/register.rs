@@ -115,9 +115,8 @@ async fn invite(context: &RouteContext, inputs: &Inputs<'_>) -> Result<Option<In
 
 /// Holds whoever registers by themselves to what they may choose, and names the field that what they may not came in.
 fn expect_choosable(context: &RouteContext, user: &NewUser<'_>) -> Result<(), Problem> {
-    registering::expect_choosable(&context.app.name_lists, user).map_err(|(input, refusal)| {
-        Problem::AtField(context.field_of(&[input, Input::Name]), refusal.into())
-    })
+    registering::expect_choosable(&context.app.name_lists, user)
+        .map_err(|(input, refusal)| Problem::AtField(context.field_of(&[input, Input::Name]), refusal.into()))
 }
 
 /// What the engine said, and of a name or password that cannot be taken also in which field it came.

@@ -119,7 +119,10 @@ impl Input {
     /// Whether it is `true` or `false`.
     #[must_use]
     pub const fn is_flag(self) -> bool {
-        matches!(self, Self::IsAdmin | Self::IsDisabled | Self::IsEmailVerified | Self::Everywhere | Self::ClosesUndo)
+        matches!(
+            self,
+            Self::IsAdmin | Self::IsDisabled | Self::IsEmailVerified | Self::Everywhere | Self::ClosesUndo
+        )
     }
 
     /// The input that [`name`](Self::name) stands for.

@@ -91,7 +91,12 @@ async fn nobody_is_written_to_whose_address_somebody_else_signed_up_with() {
     }
     assert!(world.letters().await.is_empty());
     let id = world.engine.accounts().find("carol").await.expect("it is there").id;
-    world.engine.accounts().disable(id, &sprag::engine::Requester::nobody()).await.expect("it can be disabled");
+    world
+        .engine
+        .accounts()
+        .disable(id, &sprag::engine::Requester::nobody())
+        .await
+        .expect("it can be disabled");
     logs_in(&world, "carol", NEW).await.refused(401, "credentials_invalid");
     assert!(world.letters().await.is_empty(), "nor whoever may log in no more");
 }

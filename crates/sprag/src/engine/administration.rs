@@ -14,7 +14,8 @@ use crate::session::{AccountId, EndCause};
 use crate::store::{Commit, Committed, Expect, Step};
 
 /// Why no address is confirmed where there is none.
-const NO_ADDRESS: &str = "the account has no e-mail address that could be confirmed; give it one along with that";
+const NO_ADDRESS: &str =
+    "the account has no e-mail address that could be confirmed; give it one along with that";
 
 /// What people call that which a change of the address changes.
 const EMAIL: &str = "e-mail address";

@@ -290,7 +290,8 @@ impl Letters<'_> {
         if is_usable { Ok((account, address, parsed)) } else { Err(Refusal::LinkInvalid.into()) }
     }
 
-    /// Reserves a letter to whoever that name leads to, or to nobody: both have a budget of the address and one of the network.
+    /// Reserves a letter to whoever that name leads to, or to nobody: both have a budget of the address and one of the network. It is
+    /// the address's whether an account has it or not yet, or what a sign-up took would tell by what is left.
     pub(super) async fn reserve_letter(
         &self,
         account: Option<&Account>,
@@ -300,10 +301,12 @@ impl Letters<'_> {
     ) -> Result<(), Error> {
         let Self(engine) = self;
         let name = Name::meant_by(typed).pop();
-        let whose = match (account, &name) {
-            (Some(account), _) => Whose::Account(account.id),
-            (None, Some(name)) => Whose::Name(name),
-            (None, None) => Whose::Typed(typed.trim()),
+        let address = account.and_then(|account| Name::email(account.email.as_deref()?).ok());
+        let whose = match (&address, account, &name) {
+            (Some(address), _, _) => Whose::Name(address),
+            (None, Some(account), _) => Whose::Account(account.id),
+            (None, None, Some(name)) => Whose::Name(name),
+            (None, None, None) => Whose::Typed(typed.trim()),
         };
         let wanted = [(Budget::MailAddress, whose), (Budget::MailPrefix, Whose::NetworkOf(requester))];
         let (store, keys, now) = (engine.store.as_ref(), engine.keys.load(), engine.now());

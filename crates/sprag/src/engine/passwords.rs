@@ -48,7 +48,11 @@ impl Engine {
         let fault = match breaches.know(hash).await {
             Ok(is_known) => {
                 let counted = &self.breach_checks;
-                if is_known { counted.known.one() } else { counted.unknown.one() }
+                if is_known {
+                    counted.known.one()
+                } else {
+                    counted.unknown.one()
+                }
                 return is_known;
             }
             Err(fault) => fault,

@@ -155,7 +155,11 @@ impl<'a> Asked<'a> {
         }
         let names = [Input::Username, Input::Email, Input::Name];
         let is_named = has_address || names.into_iter().any(|input| typed(input).is_some());
-        (!is_named).then(|| Wrong::with(self.first(&names), "name_missing"))
+        if !is_named {
+            return Some(Wrong::with(self.first(&names), "name_missing"));
+        }
+        let has_password = typed(Input::Password).is_some_and(|password| !password.is_empty());
+        (!has_password).then(|| Wrong::with("new_password", "missing"))
     }
 
     /// What a refusal says of what was typed; `None` where it is about something else.
@@ -167,8 +171,12 @@ impl<'a> Asked<'a> {
                 // Nothing tells of an address that is still to be confirmed.
                 let tells_email = user.confirmation != Confirmation::Required;
                 match (user.username, user.email.filter(|_| tells_email)) {
-                    (Some(_), None) => Wrong::with(self.first(&[Input::Username, Input::Name]), "username_taken"),
-                    (Some(_), Some(_)) => Wrong::with(self.first(&[Input::Username, Input::Name]), "names_taken"),
+                    (Some(_), None) => {
+                        Wrong::with(self.first(&[Input::Username, Input::Name]), "username_taken")
+                    }
+                    (Some(_), Some(_)) => {
+                        Wrong::with(self.first(&[Input::Username, Input::Name]), "names_taken")
+                    }
                     (None, _) => Wrong::with(self.first(&[Input::Email, Input::Name]), "email_taken"),
                 }
             }
