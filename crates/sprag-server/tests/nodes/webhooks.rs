@@ -110,12 +110,16 @@ fn read(stream: &TcpStream) -> Option<(BTreeMap<String, String>, Vec<u8>)> {
     Some((headers, body))
 }
 
-/// Logs in at each of these nodes in turn, and gives the sessions.
+/// Logs in at each of these nodes in turn, and gives the sessions. Whoever finds a node busy comes again; what was not answered may have
+/// opened a session all the same.
 fn log_in(nodes: &[SocketAddr]) -> Vec<String> {
     let at = |node: &SocketAddr| {
-        let answer = Connection::open(*node).unwrap().ask(&login("user-0", PASSWORD)).unwrap();
-        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
-        answer.member("session_id")
+        let answered = await_some(|| {
+            let answer = Connection::open(*node).unwrap().ask(&login("user-0", PASSWORD)).unwrap();
+            assert!([200, 503].contains(&answer.status), "{}", String::from_utf8_lossy(&answer.body));
+            (answer.status == 200).then_some(answer)
+        });
+        answered.expect("a node that is busy no more").member("session_id")
     };
     (0..LOGINS).flat_map(|_| nodes.iter().map(at).collect::<Vec<_>>()).collect()
 }
@@ -148,30 +152,30 @@ fn each_event_is_told_at_least_once_under_one_id_though_a_node_is_killed_while_i
     // Every node tells, and hears no answer; then one is gone.
     receiver.is_silent(true);
     let mut sessions = log_in(&nodes);
-    let heard = await_some(|| Some(receiver.told().0).filter(|heard| heard.len() == sessions.len()));
-    assert!(heard.is_some(), "{} of {} were heard", receiver.told().0.len(), sessions.len());
+    let is_in = |told: &Told, sessions: &[String]| sessions.iter().all(|session| told.contains_key(session));
+    let before = sessions.clone();
+    await_some(|| is_in(&receiver.told().0, &before).then_some(())).expect("each is told");
     let [killed, others @ ..] = servers;
     killed.kill();
     receiver.is_silent(false);
     sessions.extend(log_in(&nodes[1..]));
 
-    let is_whole = || {
-        let (_, taken) = receiver.told();
-        sessions.iter().all(|session| taken.contains_key(session)).then_some(())
-    };
+    let is_whole = || is_in(&receiver.told().1, &sessions).then_some(());
     let all = (0..PATIENCES).find_map(|_| await_some(is_whole));
     let (heard, taken) = receiver.told();
     assert!(all.is_some(), "{} of {} events have been taken", taken.len(), sessions.len());
-    assert_eq!(taken.len(), sessions.len(), "and nothing else");
     let mut ids = BTreeSet::new();
-    for session in &sessions {
-        let mut under = taken[session].clone();
+    for (session, under) in &taken {
+        let mut under = under.clone();
         under.extend(heard.get(session).into_iter().flatten().cloned());
         assert_eq!(under.len(), 1, "{session} was told under one id, however often and by whom: {under:?}");
         ids.extend(under);
     }
-    assert_eq!(ids.len(), sessions.len(), "each under an id of its own");
-    assert_eq!(heard.len(), NODES * LOGINS, "what the dead node was telling was told by another");
+    assert_eq!(ids.len(), taken.len(), "each under an id of its own");
+    assert!(
+        is_in(&heard, &before) && before.len() == NODES * LOGINS,
+        "what the dead node was telling, another told"
+    );
     for node in &nodes[1..] {
         assert!(sent_by(*node) > 0, "any node tells");
     }

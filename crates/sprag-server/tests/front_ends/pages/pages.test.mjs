@@ -143,8 +143,8 @@ scene('a code is shown to whoever opens the link, and logs in where it was asked
 });
 
 scene('whoever is invited makes their account at the page of the letter, without script, and is told what is wrong', async (stage) => {
-  const root = await Person.new(stage, 'root', '--admin');
-  const { link } = await root.invites('gus@example.com');
+  const greta = await Person.new(stage, 'greta', '--admin');
+  const { link } = await greta.invites('gus@example.com');
   const page = await plainly(stage.browser, link);
   assert.equal(await heading(page), 'Make your account');
   assert.equal(await page.getByLabel('E-mail address').inputValue(), 'gus@example.com');
@@ -156,7 +156,7 @@ scene('whoever is invited makes their account at the page of the letter, without
   };
   const told = [];
   for (const [name, password, field] of [
-    ['root', NEW, 'User name'],
+    ['greta', NEW, 'User name'],
     ['gus', 'short', 'Password'],
     ['gus', 'gusgusgusgusgus', 'Password'],
   ]) {
