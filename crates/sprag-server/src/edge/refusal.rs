@@ -44,6 +44,8 @@ pub(crate) enum Problem {
     NoSuchSession,
     /// A log-in waits for its second factor, or until its account has one.
     Waits(Box<WaitingLogIn>),
+    /// Name or password are wrong, or they are right and the address is not confirmed, which nobody is told apart.
+    CredentialsOrUnconfirmed,
     /// A budget is exhausted, for so many seconds.
     RateLimited(u32),
     /// A cookie-authenticated request from another site, with what more is known of it.
@@ -147,6 +149,11 @@ impl Problem {
                 };
                 Answer { waits: Some(waits), ..plain(row) }
             }
+            Self::CredentialsOrUnconfirmed => said(
+                &rows::CREDENTIALS_INVALID,
+                "the name or the password is wrong, or the address is not confirmed yet; if they are right, follow the link of the letter \
+                 that is on its way",
+            ),
             Self::RateLimited(seconds) => {
                 Answer { retry_after_seconds: Some(seconds), ..plain(&rows::RATE_LIMITED) }
             }

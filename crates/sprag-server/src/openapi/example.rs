@@ -180,6 +180,7 @@ fn sent(profile: &Profile, route: &Route, field: &TakenField) -> String {
         Input::Transport => "body".to_owned(),
         Input::SessionId => session_id(),
         Input::Role => "editor".to_owned(),
+        Input::IsEmailVerified => "true".to_owned(),
         Input::IsAdmin
         | Input::IsDisabled
         | Input::Everywhere

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod admin_listen;
+mod breaches;
 mod checker_tests;
 mod connections;
 mod disk;
@@ -15,6 +16,7 @@ mod hooks;
 mod hostile;
 mod kill;
 mod letters;
+mod links;
 mod mail_server;
 mod origins;
 mod outages;

@@ -93,7 +93,7 @@ pub(crate) fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
             is(&["login", "login_by_code", "register", "refresh", "password", "step_up"]) || shows_more
         }
         "risk_refused" => is(&["login", "login_by_code"]) || shows_more,
-        "email_unconfirmed" => is(&["login", "confirm_totp"]) || shows_more,
+        "email_unconfirmed" => is(&["confirm_totp"]) || shows_more,
         "login_refused" => is(&["login", "register", "confirm_totp"]) || shows_more,
         "not_found" => is(&["challenge"]),
         _ => panic!("say here which calls answer {code:?}; see docs/adding/a-refusal.md"),

@@ -20,6 +20,7 @@ mod faults;
 mod foreign;
 mod hooks;
 mod hostile;
+mod invited;
 mod letters;
 mod limits;
 mod log_out_after_loss;
@@ -44,7 +45,9 @@ mod second_factor;
 mod sessions;
 mod step_up;
 mod theft;
+mod unconfirmed;
 mod verdicts;
+mod vouched;
 mod window;
 
 use sprag_testkit::{call, people, seam, world};
