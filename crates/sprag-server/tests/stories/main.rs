@@ -46,4 +46,4 @@ mod theft;
 mod verdicts;
 mod window;
 
-use sprag_testkit::{call, people, seam, world};
+use sprag_testkit::{call, passkey, people, seam, world};
