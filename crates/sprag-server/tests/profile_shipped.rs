@@ -122,6 +122,8 @@ fn our_profile_says_what_the_design_says() {
             call("GET /api/v1/admin/users/{id}/sessions", "user_sessions", 200),
             call("DELETE /api/v1/admin/users/{id}/sessions", "end_user_sessions", 204),
             call("DELETE /api/v1/admin/sessions/{id}", "end_any_session", 204),
+            call("GET /api/v1/admin/users/{id}/factors", "user_factors", 200),
+            call("DELETE /api/v1/admin/users/{id}/factors", "reset_user_factors", 204),
             call("GET /api/v1/admin/users/{id}/events", "user_events", 200),
             call("GET /api/v1/admin/events", "events", 200),
             call("GET /api/v1/admin/report", "report", 200),

@@ -62,7 +62,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use sprag_server::profile::builtin_names;
-use sprag_testkit::{call, head, people, rooms, world};
+use sprag_testkit::{call, head, passkey, people, rooms, world};
 
 use data::Data;
 

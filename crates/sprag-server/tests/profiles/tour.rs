@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use sprag::engine::{
-    EmailChangeRequest, LoggedIn as Outcome, LoginByMail, OpenRequest, Proof, Requester, StepUpRequest,
+    EmailChangeRequest, LoggedIn as Outcome, LoginByMail, OpenRequest, PasskeyOf, Proof, Requester,
+    StepUpRequest,
 };
 use sprag::letter::LetterKind;
 use sprag::session::{AccountId, EndCause, Methods};
@@ -13,6 +14,7 @@ use sprag_server::profile::{CODES, FieldAtFault, IdOf, Input, Registration, Rout
 
 use crate::call::{Answer, Call};
 use crate::data::Data;
+use crate::passkey::Key;
 use crate::shape::{shape, tokens};
 use crate::stage::{PASSWORD, Stage, everything_on, profile, slug};
 
@@ -33,6 +35,8 @@ pub(crate) struct LoggedIn {
     pub(crate) factor: String,
     pub(crate) code: String,
     pub(crate) mfa: String,
+    /// What a browser answers with a passkey, where the call is about one.
+    pub(crate) credential: String,
 }
 
 /// Compares with the snapshot of that name.
@@ -56,6 +60,7 @@ pub(crate) async fn succeeds(name: &'static str, data: &'static Data, position: 
     let mut client = logs_in(&stage).await;
     client.token = by_mail(&stage, &route, &client).await;
     has_app(&stage, &route, &mut client).await;
+    has_passkey(&stage, &route, &mut client).await;
     let answer = stage.world.is_asked(call(&stage, &route, &client)).await;
     assert_eq!(answer.status, route.status, "{}: {}", route.on(), answer.text());
     compare(&format!("{name}__wire_{}", slug(&route)), &shape(&stage.profile, &answer));
@@ -162,6 +167,25 @@ async fn has_app(stage: &Stage, route: &Route, client: &mut LoggedIn) {
         let Outcome::Waits(waits) = logged_in.expect("a log-in") else { panic!("it is to wait") };
         client.mfa = waits.token.as_str().to_owned();
     }
+}
+
+/// Gives the client what a browser answers with a passkey, where the route is about one.
+async fn has_passkey(stage: &Stage, route: &Route, client: &mut LoggedIn) {
+    let (engine, policy, nobody) = (&stage.world.engine, stage.profile.client_policy(), Requester::nobody());
+    let action = route.action.name();
+    if !matches!(action, "add_passkey" | "login_passkey") {
+        return;
+    }
+    let caller = engine.authenticate(&policy, &client.access).await.expect("a caller");
+    let (factors, mut key) = (engine.factors(), Key::new(1));
+    let options = factors.passkey_options(caller.key.account).await.expect("options");
+    let mut credential = key.makes(&options);
+    if action == "login_passkey" {
+        factors.add_passkey(&caller, &credential, None, &nobody).await.expect("a passkey");
+        let asked = engine.passkey_request(&policy, PasskeyOf::Anybody, &nobody).await.expect("options");
+        credential = key.shows(&asked);
+    }
+    client.credential = credential.to_string();
 }
 
 /// The account that everybody in the tour logs in to; not all profiles tell its own id.
@@ -298,13 +322,16 @@ pub(crate) fn fields(route: &Route, client: &LoggedIn) -> Map<String, Value> {
             // For that one must have shown a second factor.
             Input::ClosesUndo => "false",
             Input::Altcha => "no solution, and none is needed",
+            // There is no log-in that waits: whoever it is may show a passkey.
+            Input::MfaToken if route.action.name() == "passkey_request" => continue,
             Input::MfaToken if client.mfa.is_empty() => "spo_none",
             Input::MfaToken => client.mfa.as_str(),
             Input::Code if client.code.is_empty() => "123456",
             Input::Code => client.code.as_str(),
             // One or the other: here it is the code, or the password.
             Input::Credential if matches!(route.action.name(), "login_factor" | "step_up") => continue,
-            Input::Credential => "{}",
+            Input::Credential if client.credential.is_empty() => "{}",
+            Input::Credential => client.credential.as_str(),
             Input::RememberDevice => "false",
             Input::DeviceToken => "spm_none",
             Input::Label => "her phone",

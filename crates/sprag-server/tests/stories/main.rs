@@ -50,4 +50,4 @@ mod verdicts;
 mod vouched;
 mod window;
 
-use sprag_testkit::{call, people, seam, world};
+use sprag_testkit::{call, passkey, people, seam, world};
