@@ -256,7 +256,8 @@ fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         }
         "place_refused" => is(&["login", "login_by_code", "register", "refresh", "password", "step_up"]),
         "risk_refused" => is(&["login", "login_by_code"]),
-        "email_unconfirmed" => is(&["login"]),
+        // Whoever typed a password is told `credentials_invalid`; an application that lets its own users in is told this.
+        "email_unconfirmed" => false,
         "login_refused" => is(&["login", "register"]),
         "not_found" => is(&["challenge"]),
         _ => panic!("say here which calls answer {code:?}; see docs/adding/a-refusal.md"),

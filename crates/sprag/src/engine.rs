@@ -71,6 +71,7 @@ mod beside_login;
 mod builder;
 mod client_policy;
 mod commits;
+mod confirm_again;
 mod deletion;
 mod email_change;
 mod erasure;

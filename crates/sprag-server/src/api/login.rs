@@ -1,6 +1,7 @@
 //! `login`: opens a session for a name and a password.
 
 use axum::response::Response;
+use sprag::{Error, Refusal};
 
 use super::context::{Call, RouteContext};
 use super::logging_in::LoggingIn;
@@ -34,7 +35,6 @@ pub(crate) const SPEC: Spec = Spec {
         "credentials_invalid",
         "account_disabled",
         "password_rejected",
-        "email_unconfirmed",
         "risk_refused",
         "login_refused",
     ],
@@ -51,6 +51,11 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let login = LoggingIn::begin(context, parts, &inputs, requester).await?;
     let (engine, client) = (&context.app.engine, &context.served.client);
     let somebody = engine.password_on(client, &login.shown, (name, password), &login.requester).await;
-    let somebody = somebody.map_err(|error| context.naming(Input::Password, error))?;
+    let somebody = somebody.map_err(|error| match error {
+        Error::Refused(Refusal::CredentialsInvalid) if login.shown.hides_unconfirmed => {
+            Problem::CredentialsOrUnconfirmed
+        }
+        error => context.naming(Input::Password, error),
+    })?;
     login.open(parts, somebody).await
 }

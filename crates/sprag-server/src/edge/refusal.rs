@@ -41,6 +41,8 @@ pub(crate) enum Problem {
     OwnAccount,
     /// An administrator asks for the story of a session that there is not.
     NoSuchSession,
+    /// Name or password are wrong, or they are right and the address is not confirmed, which nobody is told apart.
+    CredentialsOrUnconfirmed,
     /// A budget is exhausted, for so many seconds.
     RateLimited(u32),
     /// A cookie-authenticated request from another site, with what more is known of it.
@@ -133,6 +135,11 @@ impl Problem {
             Self::NoSuchSession => said(
                 &rows::SESSION_UNKNOWN,
                 "nothing is known of a session with this id, live or ended; look whether the id is whole",
+            ),
+            Self::CredentialsOrUnconfirmed => said(
+                &rows::CREDENTIALS_INVALID,
+                "the name or the password is wrong, or the address is not confirmed yet; if they are right, follow the link of the letter \
+                 that is on its way",
             ),
             Self::RateLimited(seconds) => {
                 Answer { retry_after_seconds: Some(seconds), ..plain(&rows::RATE_LIMITED) }

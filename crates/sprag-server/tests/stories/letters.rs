@@ -266,7 +266,7 @@ async fn where_an_address_must_be_confirmed_nobody_learns_who_has_one_and_no_ses
         [(LetterKind::VerifyEmail, "carol@example.org"), (LetterKind::SignUpKnown, "ann@example.org")]
     );
     let log_in = || Call::post(LOGIN).json(&json!({ "username": "carol", "password": NEW }));
-    world.sends(log_in()).await.refused(403, "email_unconfirmed");
+    world.sends(log_in()).await.refused(401, "credentials_invalid");
     let token = letters.iter().find_map(|letter| letter.token.clone()).expect("a link");
     world.sends(Call::post(VERIFY).json(&json!({ "token": token }))).await.is(204);
     world.sends(log_in()).await.is(200);

@@ -39,6 +39,7 @@ mod sessions;
 mod step_up;
 mod theft;
 mod verdicts;
+mod unconfirmed;
 mod window;
 
 use sprag_testkit::{call, people, seam, world};

@@ -43,7 +43,7 @@ pub struct Shown {
     pub session: Option<SessionKey>,
     /// A challenge that it has solved, which stands in where its network's budget has no room.
     pub solved: Option<Solved>,
-    /// Whether an account whose address is not confirmed is refused by that address as one is that there is not: an address must
+    /// Whether an account whose address is not confirmed is refused as one is that there is not, by whichever name: an address must
     /// be confirmed first, and nobody is to learn who has it.
     pub hides_unconfirmed: bool,
 }

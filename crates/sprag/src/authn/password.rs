@@ -29,7 +29,7 @@ use crate::store::{Commit, Credential, Expect, Step, Was, meant_by};
 const UNKNOWN_OR_WRONG: &str = "unknown name or wrong password";
 
 /// What it says where the password is right, and nobody is to learn by that who has an address.
-const UNCONFIRMED: &str = "right password, and the address is not confirmed yet";
+pub(crate) const UNCONFIRMED: &str = "right password, and the address is not confirmed yet";
 
 /// What it says where the password was right a moment ago.
 pub(super) const ANOTHER_MEANWHILE: &str = "another password was set meanwhile";
@@ -57,6 +57,9 @@ pub(crate) enum Typed {
     Here(Box<Authenticated>),
     /// Somebody's in another system.
     Elsewhere(OldAccount),
+    /// Somebody's here whose address must be confirmed first, which nobody is to be told: they are refused as whoever typed a wrong
+    /// password.
+    Unconfirmed(Box<Account>, Wrong),
 }
 
 impl Elsewhere<'_> {
@@ -110,6 +113,10 @@ impl Authn<'_> {
         match self.typed(None, shown, name, password, requester).await? {
             Typed::Here(somebody) => Ok(*somebody),
             Typed::Elsewhere(_) => Err(Refusal::CredentialsInvalid.into()),
+            Typed::Unconfirmed(_, wrong) => {
+                self.refuse(wrong, UNCONFIRMED, requester).await?;
+                Err(Refusal::CredentialsInvalid.into())
+            }
         }
     }
 
@@ -170,11 +177,9 @@ impl Authn<'_> {
             self.hasher.wait_to_refuse(came, &compared, self.random).await;
             return Err(Refusal::CredentialsInvalid.into());
         };
-        if shown.hides_unconfirmed && name.contains('@') && credential.account.is_unconfirmed() {
-            // Whoever signed up with somebody's address chose that password, and would learn whether it was free.
-            self.note_failure(account, requester, UNCONFIRMED).await?;
-            self.hasher.wait_to_refuse(came, &compared, self.random).await;
-            return Err(Refusal::CredentialsInvalid.into());
+        if shown.hides_unconfirmed && credential.account.is_unconfirmed() {
+            // Whoever signed up with somebody's address chose that password, and would learn by another answer whether it was free.
+            return Ok(Typed::Unconfirmed(Box::new(credential.account), Wrong { account, came, compared }));
         }
         self.was_right(&tried).await;
         let account = credential.account;

@@ -290,7 +290,8 @@ impl Letters<'_> {
         if is_usable { Ok((account, address, parsed)) } else { Err(Refusal::LinkInvalid.into()) }
     }
 
-    /// Reserves a letter to whoever that name leads to, or to nobody: both have a budget of the address and one of the network.
+    /// Reserves a letter to whoever that name leads to, or to nobody: both have a budget of the address and one of the network. It is
+    /// the address's whether an account has it or not yet, or what a sign-up took would tell by what is left.
     pub(super) async fn reserve_letter(
         &self,
         account: Option<&Account>,
@@ -300,10 +301,12 @@ impl Letters<'_> {
     ) -> Result<(), Error> {
         let Self(engine) = self;
         let name = Name::meant_by(typed).pop();
-        let whose = match (account, &name) {
-            (Some(account), _) => Whose::Account(account.id),
-            (None, Some(name)) => Whose::Name(name),
-            (None, None) => Whose::Typed(typed.trim()),
+        let address = account.and_then(|account| Name::email(account.email.as_deref()?).ok());
+        let whose = match (&address, account, &name) {
+            (Some(address), _, _) => Whose::Name(address),
+            (None, Some(account), _) => Whose::Account(account.id),
+            (None, None, Some(name)) => Whose::Name(name),
+            (None, None, None) => Whose::Typed(typed.trim()),
         };
         let wanted = [(Budget::MailAddress, whose), (Budget::MailPrefix, Whose::NetworkOf(requester))];
         let (store, keys, now) = (engine.store.as_ref(), engine.keys.load(), engine.now());
@@ -316,6 +319,18 @@ impl Letters<'_> {
     /// A token, and the letter that its link stands in.
     pub(super) fn with_link(
         &self,
+        account: &Account,
+        address: &str,
+        letter: (LetterKind, Purpose),
+        requester: &Requester,
+    ) -> (Commit, MessageKey) {
+        self.with_link_in(None, account, address, letter, requester)
+    }
+
+    /// As [`with_link`](Self::with_link), in a message that has a key already.
+    pub(super) fn with_link_in(
+        &self,
+        key: Option<MessageKey>,
         account: &Account,
         address: &str,
         (kind, purpose): (LetterKind, Purpose),
@@ -333,7 +348,8 @@ impl Letters<'_> {
         };
         let letter = Letter::asked_for(kind, address, requester, now).with_link(&text, expires_at);
         let letter = Letter { name: called(account), ..letter };
-        let message = letter.sealed(account.id, (&keys, random), expires_at);
+        let key = key.unwrap_or_else(|| MessageKey { account: account.id, id: random::id(random, now) });
+        let message = letter.sealed_as(key, (&keys, random), expires_at);
         (both(account.id, Expect::Standing(account.epoch), token, message.clone()), message.key)
     }
 

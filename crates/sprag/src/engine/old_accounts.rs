@@ -14,7 +14,7 @@ use super::passwords::own_names;
 use super::{ClientPolicy, Engine, LinkTarget, NewUser, Requester};
 use crate::account::{Account, ConfirmedEmail, Name};
 use crate::audit::EventKind;
-use crate::authn::password::{Elsewhere, Typed};
+use crate::authn::password::{Elsewhere, Typed, UNCONFIRMED};
 use crate::authn::{Authenticated, Shown};
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
@@ -51,7 +51,8 @@ impl Engine {
         requester: &Requester,
     ) -> Result<Authenticated, Error> {
         let Some(old) = &client.hooks.old_accounts else {
-            return self.authn().password_on(shown, name, password, requester).await;
+            let typed = self.authn().typed(None, shown, name, password, requester).await?;
+            return self.somebody_here(typed, requester).await;
         };
         let came = Instant::now();
         let found =
@@ -60,6 +61,19 @@ impl Engine {
             self.hasher.wait_until(came + ANSWERED_AFTER).await;
         }
         found
+    }
+
+    /// Whoever they are, if they are somebody's here; whose address must be confirmed first is written to, and told nothing.
+    async fn somebody_here(&self, typed: Typed, requester: &Requester) -> Result<Authenticated, Error> {
+        match typed {
+            Typed::Here(somebody) => Ok(*somebody),
+            Typed::Elsewhere(_) => Err(Refusal::CredentialsInvalid.into()),
+            Typed::Unconfirmed(account, wrong) => {
+                self.letters().ask_once_more(&account, requester).await;
+                self.authn().refuse(wrong, UNCONFIRMED, requester).await?;
+                Err(Refusal::CredentialsInvalid.into())
+            }
+        }
     }
 
     async fn here_or_there(
@@ -74,12 +88,16 @@ impl Engine {
             let elsewhere =
                 Elsewhere { old, may_be_asked: self.never_led_anywhere(name).await?, patience: PATIENCE };
             let found = match self.authn().typed(Some(elsewhere), shown, name, password, requester).await? {
-                Typed::Here(somebody) => return Ok(*somebody),
                 Typed::Elsewhere(found) => found,
+                here => return self.somebody_here(here, requester).await,
             };
             match self.bring(profile, (&found, name), Password::typed(password)?, requester).await {
                 // Another request of theirs has brought it: they are known here now.
                 Err(Error::Refused(Refusal::NameTaken)) => {}
+                Ok(somebody) if shown.hides_unconfirmed && somebody.account().is_unconfirmed() => {
+                    self.letters().ask_once_more(somebody.account(), requester).await;
+                    return Err(Refusal::CredentialsInvalid.into());
+                }
                 brought => return brought,
             }
         }

@@ -131,7 +131,7 @@ table! {
     /// The address must be confirmed first.
     EMAIL_UNCONFIRMED: "email_unconfirmed", 403,
         "your address is not confirmed yet, so no session was opened; follow the link of the letter that you got, or ask for a new password, which confirms it too",
-        "The password is right, and the account's owner has not confirmed the address where `email-confirmation` is `required`; told only to who knows the password",
+        "The account's owner has not confirmed the address where `email-confirmation` is `required`, and your own application let them in; whoever typed a password is told `credentials_invalid`",
         "";
     /// The log-in is too unlike those before it.
     RISK_REFUSED: "risk_refused", 403,
