@@ -233,7 +233,9 @@ fn intent(commit: &Commit) -> &'static str {
             | Step::TellParticular { .. }
             | Step::Rename { .. }
             | Step::DropName(_)
-            | Step::TellName { .. },
+            | Step::TellName { .. }
+            | Step::ConfirmEmail { .. }
+            | Step::UnconfirmEmail,
         ) => "change_account",
         Some(step) => panic!("no story has a name for a commit that is for {step:?}"),
     }

@@ -22,6 +22,7 @@ pub(crate) const SPEC: Spec = Spec {
         Input::Role,
         Input::IsAdmin,
         Input::IsDisabled,
+        Input::IsEmailVerified,
         Input::ClosesUndo,
     ],
     rules: &[has_id],
@@ -52,6 +53,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         family_name: told(Input::FamilyName),
         is_admin: inputs.flag(Input::IsAdmin),
         is_disabled: inputs.flag(Input::IsDisabled),
+        is_email_verified: inputs.flag(Input::IsEmailVerified),
         closes_undo: inputs.flag(Input::ClosesUndo).unwrap_or_default(),
     };
     let shuts_out = changes.is_admin == Some(false) || changes.is_disabled == Some(true);
@@ -104,7 +106,9 @@ fn at_field(context: &RouteContext, inputs: &Inputs<'_>, error: Error) -> Proble
                 .zip(came)
                 .find(|(input, came)| *came && is_wrong(*input));
             let particulars = [Input::FullName, Input::GivenName, Input::FamilyName, Input::Role];
-            wrong.map_or_else(|| context.field_of(&particulars), |(input, _)| context.field_of(&[input]))
+            let is_told = particulars.iter().any(|input| inputs.get(*input).is_some());
+            let left = if is_told { &particulars[..] } else { &[Input::IsEmailVerified] };
+            wrong.map_or_else(|| context.field_of(left), |(input, _)| context.field_of(&[input]))
         }
         _ => return error.into(),
     };

@@ -175,6 +175,7 @@ fn sent(profile: &Profile, route: &Route, field: &TakenField) -> String {
         Input::Transport => "body".to_owned(),
         Input::SessionId => session_id(),
         Input::Role => "editor".to_owned(),
+        Input::IsEmailVerified => "true".to_owned(),
         Input::IsAdmin | Input::IsDisabled | Input::Everywhere | Input::ClosesUndo => "false".to_owned(),
         Input::Query => "an".to_owned(),
         Input::After => CURSOR.to_owned(),

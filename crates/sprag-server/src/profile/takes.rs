@@ -71,6 +71,8 @@ inputs! {
     IsAdmin = "is_admin";
     /// Whether the account may log in no more: `true` or `false`.
     IsDisabled = "is_disabled";
+    /// Whether the account's address counts as confirmed: `true` or `false`.
+    IsEmailVerified = "is_email_verified";
     /// What the names begin with that are looked for.
     Query = "query";
     /// The cursor that the last slice of the list gave as `next`.
@@ -117,7 +119,10 @@ impl Input {
     /// Whether it is `true` or `false`.
     #[must_use]
     pub const fn is_flag(self) -> bool {
-        matches!(self, Self::IsAdmin | Self::IsDisabled | Self::Everywhere | Self::ClosesUndo)
+        matches!(
+            self,
+            Self::IsAdmin | Self::IsDisabled | Self::IsEmailVerified | Self::Everywhere | Self::ClosesUndo
+        )
     }
 
     /// The input that [`name`](Self::name) stands for.

@@ -102,6 +102,33 @@ fn who_is_disabled_is_out_at_once_and_may_come_back() {
 }
 
 #[test]
+fn an_operator_has_an_address_count_as_confirmed_or_not() {
+    let folder = an_empty_folder();
+    let args = ["user", "create", "--username", "ann", "--email", "ann@example.org", "--password-stdin"];
+    folder.run_with("a long password", &args).succeeds();
+    let set = |args: &[&str]| folder.run(&[&["user", "set", "ann"], args].concat());
+    assert_snapshot!(
+        redacted(&set(&["--email-verified", "on"]).succeeds()),
+        @"changed of account an-id-of-the-length-that-ids-do-have, ann: e-mail address confirmed"
+    );
+    assert_snapshot!(set(&["--email-verified", "on"]).succeeds(), @"ann was so already; nothing was changed");
+    assert_snapshot!(
+        redacted(&set(&["--email-verified", "off"]).succeeds()),
+        @"changed of account an-id-of-the-length-that-ids-do-have, ann: e-mail address not confirmed"
+    );
+    assert_snapshot!(
+        redacted(&set(&["--email", "ann@new.example", "--email-verified", "on"]).succeeds()),
+        @"changed of account an-id-of-the-length-that-ids-do-have, ann: e-mail address, e-mail address confirmed"
+    );
+    let args = ["user", "create", "--username", "bob", "--password-stdin"];
+    folder.run_with("a long password", &args).succeeds();
+    assert_snapshot!(
+        folder.run(&["user", "set", "bob", "--email-verified", "on"]).fails(),
+        @"sprag: the account has no e-mail address that could be confirmed; give it one along with that"
+    );
+}
+
+#[test]
 fn an_account_that_came_without_a_password_is_given_one_and_its_sessions_go_on() {
     let folder = an_empty_folder();
     folder.write("users.jsonl", "{\"id\": 1, \"email\": \"ann@example.org\", \"hash\": null}\n");

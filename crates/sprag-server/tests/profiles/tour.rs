@@ -239,7 +239,7 @@ pub(crate) fn fields(route: &Route, client: &LoggedIn) -> Map<String, Value> {
             Input::Transport => "body",
             Input::SessionId => client.session.as_str(),
             Input::Role => "editor",
-            Input::IsAdmin | Input::IsDisabled => "true",
+            Input::IsAdmin | Input::IsDisabled | Input::IsEmailVerified => "true",
             Input::Query | Input::After | Input::Limit => continue,
             Input::Kind | Input::Severity | Input::Since | Input::By => continue,
             Input::Invite => continue,

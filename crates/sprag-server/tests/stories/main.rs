@@ -40,6 +40,8 @@ mod step_up;
 mod theft;
 mod verdicts;
 mod unconfirmed;
+mod verdicts;
+mod vouched;
 mod window;
 
 use sprag_testkit::{call, people, seam, world};

@@ -7,10 +7,15 @@ use crate::account::{Account, Name, NameKind, Particular, particular};
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
+use crate::one_time::Purpose;
 use crate::password::NewPassword;
 use crate::ratchet::MAX_MISSES;
 use crate::session::{AccountId, EndCause};
 use crate::store::{Commit, Committed, Expect, Step};
+
+/// Why no address is confirmed where there is none.
+const NO_ADDRESS: &str =
+    "the account has no e-mail address that could be confirmed; give it one along with that";
 
 /// What people call that which a change of the address changes.
 const EMAIL: &str = "e-mail address";
@@ -34,6 +39,8 @@ pub struct AccountChanges<'a> {
     pub is_admin: Option<bool>,
     /// Whether it may log in no more; where it could, its sessions end.
     pub is_disabled: Option<bool>,
+    /// Whether the address that it has, or gets by this, counts as confirmed by its owner. Another address does not by itself.
+    pub is_email_verified: Option<bool>,
     /// Whether the address that it had is told of another one without a link that undoes it.
     pub closes_undo: bool,
 }
@@ -192,8 +199,46 @@ impl Accounts<'_> {
         if let Some(is_admin) = changes.is_admin {
             planned.administer(account, is_admin);
         }
+        if let Some(is_verified) = changes.is_email_verified {
+            self.plan_confirmation(&mut planned, account, changes.email.map(str::trim), is_verified).await?;
+        }
         planned.is_disabled = changes.is_disabled.filter(|wanted| *wanted != account.disabled_at.is_some());
         Ok(planned)
+    }
+
+    /// Has the address that the account has, or gets as `to`, count as confirmed, or no more.
+    async fn plan_confirmation(
+        &self,
+        planned: &mut Planned,
+        account: &Account,
+        to: Option<&str>,
+        is_verified: bool,
+    ) -> Result<(), Error> {
+        let Some(address) = to.or(account.email.as_deref()) else {
+            return if is_verified { Err(Refusal::NameInvalid(NO_ADDRESS).into()) } else { Ok(()) };
+        };
+        let is_other = account.email.as_deref() != Some(address);
+        let is_confirmed = !is_other && account.email_confirmed_at().is_some();
+        if is_confirmed == is_verified {
+            return Ok(());
+        }
+        if !is_verified {
+            planned.steps.push(Step::UnconfirmEmail);
+            planned.changed.push("e-mail address not confirmed");
+            return Ok(());
+        }
+        // Where somebody registered with an address that was another's, it leads to them still.
+        if !is_other && self.leading(account, NameKind::Email).await?.is_empty() {
+            let name = Name::email(address)?;
+            if !self.0.store.alike(&name).await?.is_empty() {
+                return Err(Refusal::NameTaken.into());
+            }
+            planned.steps.push(Step::AddName(name));
+        }
+        planned.steps.push(Step::EndTokens { purpose: Purpose::VerifyEmail });
+        planned.steps.push(Step::ConfirmEmail { address: address.to_owned(), at: self.0.now() });
+        planned.changed.push("e-mail address confirmed");
+        Ok(())
     }
 
     /// Has another name lead to the account in place of the one that it has, or beside what it has.

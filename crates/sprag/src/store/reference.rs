@@ -77,7 +77,8 @@ impl Rows {
             | Step::PlanErasure { .. }
             | Step::CallOffErasure
             | Step::ExpectErasureDue { .. }
-            | Step::ConfirmEmail { .. } => self.change_account(step)?,
+            | Step::ConfirmEmail { .. }
+            | Step::UnconfirmEmail => self.change_account(step)?,
             Step::PutToken(_)
             | Step::TryCode { .. }
             | Step::SpendToken { .. }
@@ -183,6 +184,10 @@ impl Rows {
                 let has_it = |account: &&mut Account| account.email.as_ref() == Some(address);
                 let account = self.account.as_mut().filter(has_it)?;
                 account.confirmed = Some(ConfirmedEmail { address: address.clone(), at: *at });
+            }
+            Step::UnconfirmEmail => {
+                let is_confirmed = |account: &&mut Account| account.email_confirmed_at().is_some();
+                self.account.as_mut().filter(is_confirmed)?.confirmed = None;
             }
             _ => return None,
         }

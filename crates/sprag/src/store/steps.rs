@@ -190,6 +190,8 @@ pub enum Step {
         /// When its owner confirmed it.
         at: Timestamp,
     },
+    /// Has the account's address count as not confirmed, where it does.
+    UnconfirmEmail,
     /// Keeps a one-time token of the account, where there is none of its id.
     PutToken(Box<OneTimeToken>),
     /// Counts a try of a one-time token's code, and notes whether it was the right one, where there is the token, for that
@@ -394,6 +396,7 @@ impl Step {
             Self::ForgetEnded => "forget ended sessions",
             Self::BindImportedToken { .. } => "bind an imported token",
             Self::ConfirmEmail { .. } => "confirm an account's address",
+            Self::UnconfirmEmail => "have an account's address confirmed no more",
             Self::PutToken(_) => "keep a one-time token",
             Self::TryCode { .. } => "try a code",
             Self::SpendToken { .. } => "spend a one-time token",

@@ -21,7 +21,7 @@ const NO_PRIVILEGE: &str = "(42501)";
 #[derive(Debug, clap::Args)]
 #[command(group(
     ArgGroup::new("changes").required(true).multiple(true)
-        .args(["username", "email", "role", "name", "given_name", "family_name", "admin"])
+        .args(["username", "email", "role", "name", "given_name", "family_name", "admin", "email_verified"])
 ))]
 pub(in crate::cli) struct Set {
     /// A user name, an e-mail address or an account's id
@@ -47,6 +47,9 @@ pub(in crate::cli) struct Set {
     /// Whether it administers others; the sessions of one that does so no more end
     #[arg(long)]
     admin: Option<Switch>,
+    /// Whether the address that it has, or gets by this, counts as confirmed by its owner
+    #[arg(long)]
+    email_verified: Option<Switch>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -76,6 +79,7 @@ pub(super) async fn set(engine: &Engine, args: &Set) -> anyhow::Result<ExitCode>
         family_name: args.family_name.as_deref(),
         is_admin: args.admin.map(|admin| admin == Switch::On),
         is_disabled: None,
+        is_email_verified: args.email_verified.map(|verified| verified == Switch::On),
         closes_undo: false,
     };
     let changed = match engine.accounts().set(account.id, changes, &requester()).await {

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::Subject;
 use super::commits::alone;
 use super::world::{DAY, NOW, SECOND, World, event};
-use crate::account::{Account, NameKind, Particular};
+use crate::account::{Account, ConfirmedEmail, NameKind, Particular};
 use crate::audit::{Entry, Event, EventKind};
 use crate::session::{AccountId, EndCause, Ended, Epoch, Session, SessionDetail, SessionId};
 use crate::store::reference::Rows;
@@ -66,7 +66,7 @@ pub(super) async fn a_commit_does_what_its_steps_say_or_nothing(subject: Arc<dyn
             assert_eq!(read(&world, &account, &rows).await, rows, "{commit:?}");
         }
     }
-    assert_eq!(met.len(), 31, "every kind of step was met: {met:?}");
+    assert_eq!(met.len(), 32, "every kind of step was met: {met:?}");
     for (kind, (applied, missed)) in met {
         let is_even = applied >= FEW && (missed >= FEW || ALWAYS.contains(&kind));
         assert!(is_even, "{kind} applied {applied} times and missed {missed} times: too one-sided");
@@ -158,6 +158,8 @@ async fn any_rows(world: &World) -> (Account, Rows) {
     world.create(first).await.expect("create");
     let mut stranger = world.stranger();
     stranger.account.email = world.one_of(&[None, Some("Ann"), Some("Bea")]).map(str::to_owned);
+    let confirmed = stranger.account.email.clone().filter(|_| world.pick(2) == 0);
+    stranger.account.confirmed = confirmed.map(|address| ConfirmedEmail { address, at: NOW });
     if world.pick(3) == 0 {
         return (stranger.account, Rows::default());
     }
@@ -295,7 +297,8 @@ fn any_step(world: &World, account: &Account, rows: &Rows) -> Step {
 fn any_step_of_letters(world: &World, account: AccountId, epoch: Epoch, rows: &Rows) -> Step {
     let its_own = rows.account.as_ref().and_then(|account| account.email.clone());
     let its_own = its_own.filter(|_| world.pick(3) > 0);
-    match world.pick(13) {
+    match world.pick(14) {
+        13 => Step::UnconfirmEmail,
         9 => Step::PlanErasure { at: world.one_of(&[NOW, NOW.plus(SECOND)]) },
         10 => Step::CallOffErasure,
         11 => Step::ExpectErasureDue { at: world.one_of(&[NOW, NOW.plus(SECOND)]) },
@@ -368,6 +371,7 @@ fn kind(step: &Step) -> &'static str {
         Step::ForgetEnded => "ForgetEnded",
         Step::BindImportedToken { .. } => "BindImportedToken",
         Step::ConfirmEmail { .. } => "ConfirmEmail",
+        Step::UnconfirmEmail => "UnconfirmEmail",
         Step::PutToken(_) => "PutToken",
         Step::TryCode { .. } => "TryCode",
         Step::SpendToken { .. } => "SpendToken",

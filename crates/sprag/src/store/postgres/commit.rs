@@ -169,6 +169,7 @@ async fn take<'s>(
         Step::ConfirmEmail { address, at } => {
             one_time::confirm_email(connection, account, address, *at).await?
         }
+        Step::UnconfirmEmail => one_time::unconfirm_email(connection, account).await?,
         Step::PutToken(token) => one_time::put(connection, token).await?,
         Step::TryCode { .. } => one_time::try_code(connection, account, step).await?,
         Step::SpendToken { .. } => one_time::spend(connection, account, state, step).await?,

@@ -132,6 +132,16 @@ const CONFIRM_EMAIL: Sql = Sql {
     types: &[Type::UUID, Type::TEXT, Type::INT8],
 };
 
+const UNCONFIRM_EMAIL: Sql = Sql {
+    text: "
+    update account
+    set confirmed_email = null,
+        email_confirmed_at = null
+    where id = $1
+      and confirmed_email = email",
+    types: &[Type::UUID],
+};
+
 /// Goes to every shard, as a sweep may.
 const EXPIRED_TOKENS: Sql = Sql {
     text: "
@@ -217,6 +227,10 @@ pub(super) async fn confirm_email(
     at: Timestamp,
 ) -> Result<bool, QueryError> {
     Ok(connection.execute(&CONFIRM_EMAIL, &[&account.0, &address, &at.0]).await? > 0)
+}
+
+pub(super) async fn unconfirm_email(connection: &Connection, account: AccountId) -> Result<bool, QueryError> {
+    Ok(connection.execute(&UNCONFIRM_EMAIL, &[&account.0]).await? > 0)
 }
 
 pub(super) async fn put(connection: &Connection, token: &OneTimeToken) -> Result<bool, QueryError> {

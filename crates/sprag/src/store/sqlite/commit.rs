@@ -112,6 +112,7 @@ fn take<'s>(
             admits(state, session) && super::sessions::insert(connection, session, detail)?
         }
         Step::ConfirmEmail { address, at } => one_time::confirm_email(connection, account, address, *at)?,
+        Step::UnconfirmEmail => one_time::unconfirm_email(connection, account)?,
         Step::PutToken(token) => one_time::put(connection, token)?,
         Step::TryCode { .. } => one_time::try_code(connection, account, step)?,
         Step::SpendToken { .. } => one_time::spend(connection, account, state, step)?,

@@ -98,6 +98,17 @@ pub(super) fn confirm_email(
     Ok(statement.execute(params![bytes(&account.0), address, at.0])? > 0)
 }
 
+pub(super) fn unconfirm_email(connection: &Connection, account: AccountId) -> Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "update account
+         set confirmed_email = null,
+             email_confirmed_at = null
+         where id = ?1
+           and confirmed_email = email",
+    )?;
+    Ok(statement.execute(params![bytes(&account.0)])? > 0)
+}
+
 pub(super) fn put(connection: &Connection, token: &OneTimeToken) -> Result<bool> {
     let mut statement = connection.prepare_cached(
         "insert into one_time_token (
