@@ -21,6 +21,7 @@ pub(crate) mod pages;
 pub mod proxies;
 pub mod refresh_limits;
 pub(crate) mod refusal;
+pub(crate) mod registering;
 pub(crate) mod request;
 pub(crate) mod response;
 pub mod serve;

@@ -76,8 +76,6 @@ pub(crate) struct Pieces<'a> {
     pub(crate) address: &'a str,
     /// The address of the link.
     pub(crate) link: Option<&'a str>,
-    /// An invitation, where no link leads to where it is shown.
-    pub(crate) invite: Option<&'a str>,
     /// For how many hours from its writing the link is good.
     pub(crate) hours: Option<i64>,
     /// From which address it was asked for.
@@ -92,6 +90,8 @@ pub(crate) struct Pieces<'a> {
     pub(crate) place: Option<&'a str>,
     /// How much more happened than is told.
     pub(crate) more: Option<u32>,
+    /// How many characters a password has at least.
+    pub(crate) least: Option<u16>,
 }
 
 impl<'a> Pieces<'a> {
@@ -226,11 +226,12 @@ impl Words {
         form: impl Serialize,
     ) -> anyhow::Result<String> {
         let told = self.told(section, language, pieces)?;
-        let label = self.text("page", "new_password", language, pieces)?;
-        let everywhere = self.text("page", "everywhere", language, pieces)?;
+        let own = |key: &&str| Ok(((*key).to_owned(), self.text("page", key, language, pieces)?));
+        let texts: BTreeMap<String, String> =
+            self.keys("page").iter().map(own).collect::<anyhow::Result<_>>()?;
         let set_password = self.text("page_reset", "button", language, pieces)?;
         let values = context! {
-            told => Serde(&told), pieces => Serde(pieces), language, label, everywhere, set_password,
+            told => Serde(&told), pieces => Serde(pieces), language, texts => Serde(&texts), set_password,
             service => self.brand.service.as_str(), brand => Serde(&self.brand),
             ..Value::from(Serde(&form))
         };
@@ -255,8 +256,23 @@ impl Words {
         Ok(Told { subject: text("subject")?, greeting, lines, button, footer })
     }
 
+    /// Which texts a section has.
+    fn keys(&self, section: &str) -> Vec<&str> {
+        let words = self.languages.first().and_then(|(_, words)| words.get(section));
+        words.into_iter().flat_map(BTreeMap::keys).map(String::as_str).collect()
+    }
+
     /// One text with its pieces filled in. What is filled in is no template.
-    fn text(&self, section: &str, key: &str, language: &str, pieces: &Pieces<'_>) -> anyhow::Result<String> {
+    ///
+    /// # Errors
+    /// A text that a folder brought fails.
+    pub(crate) fn text(
+        &self,
+        section: &str,
+        key: &str,
+        language: &str,
+        pieces: &Pieces<'_>,
+    ) -> anyhow::Result<String> {
         let words = self.languages.iter().find(|(name, _)| name == language).or(self.languages.first());
         let text = words.and_then(|(_, words)| words.get(section)?.get(key)).map_or("", String::as_str);
         let values = context! { service => self.brand.service.as_str(), ..Value::from(Serde(pieces)) };
@@ -313,7 +329,7 @@ mod tests {
 
     /// What no translation may leave out.
     const PIECES: [&str; 10] = [
-        "{{ invite }}",
+        "{{ least }}",
         "{{ service }}",
         "{{ address }}",
         "{{ hours }}",
@@ -330,7 +346,6 @@ mod tests {
             name: Some("Ann <b>"),
             address: "ann@example.org",
             link: Some("https://example.org/reset?token=spo_x"),
-            invite: None,
             hours: Some(1),
             ip: Some("192.0.2.7"),
             at: "2026-11-29 22:00 UTC",
@@ -338,6 +353,7 @@ mod tests {
             device: Some("Firefox on Linux"),
             place: Some("Berlin, DE"),
             more: Some(7),
+            least: Some(8),
         }
     }
 

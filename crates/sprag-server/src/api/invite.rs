@@ -41,7 +41,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     };
     let requester = context.acting(&call.parts, &caller)?;
     let (email, role) = (inputs.get(Input::Email), inputs.get(Input::Role));
-    let invitation = Invitation { email, role, lasts };
+    let invitation = Invitation { email, role, lasts, profile: Some(context.served.client.profile) };
     let invites = context.app.engine.invites();
     let made = invites.invite(invitation, caller.key.account, &requester).await;
     let made = made.map_err(|error| match error {

@@ -8,6 +8,7 @@ use sprag::{Error, Refusal};
 
 use super::context::{Call, RouteContext, device};
 use crate::edge::refusal::Problem;
+use crate::edge::registering;
 use crate::edge::response::bodiless;
 use crate::profile::{
     Answer, Fact, Facts, Input, Inputs, Needs, Pair, Registration, Spec, Whose, asks_for_transport,
@@ -56,13 +57,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let parts = &call.parts;
     let inputs = context.inputs(&fields)?;
     let mut requester = context.reader(parts)?;
-    let password = context.require(&inputs, &[Input::Password])?;
-    let (username, email) = (inputs.get(Input::Username), inputs.get(Input::Email));
-    let (username, email) = match inputs.get(Input::Name) {
-        Some(name) if name.contains('@') => (username, email.or(Some(name))),
-        Some(name) => (username.or(Some(name)), email),
-        None => (username, email),
-    };
+    context.require(&inputs, &[Input::Password])?;
     let engine = &context.app.engine;
     let invite = if context.is_anonymous() {
         engine.accounts().reserve_one(context.solved(&inputs), &requester).await?;
@@ -70,28 +65,10 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     } else {
         None
     };
-    let email = email.or(invite.as_ref().and_then(Invite::email));
     let by = if context.route.gives_pair() { Some(context.way_asked_for(parts, &inputs)?) } else { None };
     let device = device(&inputs);
-    let is_confirmed = email.zip(invite.as_ref()).is_some_and(|(email, invite)| invite.confirms(email));
-    let user = NewUser {
-        username,
-        email,
-        password: Some(password),
-        password_length: Some(context.served.client.password),
-        external_id: None,
-        next_id: Some((context.served.client.profile, context.served.client.next_id)),
-        is_admin: false,
-        role: None,
-        name: inputs.get(Input::FullName),
-        given_name: inputs.get(Input::GivenName),
-        family_name: inputs.get(Input::FamilyName),
-        confirmation: match context.is_anonymous() && !is_confirmed {
-            true => context.served.client.confirmation,
-            false => Confirmation::Off,
-        },
-        invite: invite.as_ref(),
-    };
+    let (client, is_trusted) = (&context.served.client, !context.is_anonymous());
+    let user = registering::account(|input| inputs.get(input), client, invite.as_ref(), is_trusted);
     if context.is_anonymous() {
         expect_choosable(context, &user)?;
     }
@@ -136,20 +113,10 @@ async fn invite(context: &RouteContext, inputs: &Inputs<'_>) -> Result<Option<In
     }
 }
 
-/// Whoever comes without having been asked is held to the lists of names, and whoever was asked to the address they were asked at.
+/// Holds whoever registers by themselves to what they may choose, and names the field that what they may not came in.
 fn expect_choosable(context: &RouteContext, user: &NewUser<'_>) -> Result<(), Problem> {
-    let at =
-        |input, refusal: Refusal| Problem::AtField(context.field_of(&[input, Input::Name]), refusal.into());
-    let lists = &context.app.name_lists;
-    lists.expect_free(user.username, None).map_err(|refusal| at(Input::Username, refusal))?;
-    match (user.invite, user.email) {
-        (Some(invite), Some(email)) if !invite.is_for(email) => {
-            let why = "this invitation is for another address; use the one that it was sent to";
-            Err(at(Input::Email, Refusal::NameInvalid(why)))
-        }
-        (Some(invite), _) if invite.email().is_some() => Ok(()),
-        _ => lists.expect_free(None, user.email).map_err(|refusal| at(Input::Email, refusal)),
-    }
+    registering::expect_choosable(&context.app.name_lists, user)
+        .map_err(|(input, refusal)| Problem::AtField(context.field_of(&[input, Input::Name]), refusal.into()))
 }
 
 /// What the engine said, and of a name or password that cannot be taken also in which field it came.

@@ -38,9 +38,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         env: "SPRAG_LINKS_INVITE",
         placeholder: "URL",
         help: "The app's page to which letters lead whoever is invited, who registers there; {token} as in links-verify.",
-        default: Fallback::Derived(
-            "none; the letter has the invitation itself, to be typed where people register",
-        ),
+        default: Fallback::Derived("the server's own page /invite"),
         is_secret: false,
         right: "https://app.example.org/register?invite={token}",
         wrong: "javascript:alert(1)",

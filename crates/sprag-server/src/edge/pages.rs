@@ -2,7 +2,8 @@
 //!
 //! Looking at one changes nothing, for mail scanners follow every link: it says what will happen, and its form, which works
 //! without script, does it. They fetch nothing from anywhere, tell no other site where they are, and are the only place where a
-//! one-time token stands in a query. `acts.rs` has what each of them looks at and does; `log_in.rs` the one that opens a session.
+//! one-time token stands in a query. `acts.rs` has what each of them looks at and does; `log_in.rs` the one that opens a session,
+//! `invite.rs` the one that makes an account.
 
 use std::sync::Arc;
 
@@ -15,7 +16,9 @@ use hyper::header::{ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, HeaderValue, REFER
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use sprag::engine::Requester;
+use sprag::error::Rejected;
 use sprag::news::News;
 use sprag::{Error, Refusal};
 
@@ -27,6 +30,7 @@ use crate::profile::Profile;
 use crate::words::{Pieces, Words, told_at};
 
 mod acts;
+mod invite;
 mod log_in;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -44,11 +48,20 @@ enum Page {
     Code,
     NotMe,
     Delete,
+    Invite,
 }
 
 impl Page {
-    const ALL: [Self; 7] =
-        [Self::Verify, Self::Reset, Self::Email, Self::Undo, Self::Code, Self::NotMe, Self::Delete];
+    const ALL: [Self; 8] = [
+        Self::Verify,
+        Self::Reset,
+        Self::Email,
+        Self::Undo,
+        Self::Code,
+        Self::NotMe,
+        Self::Delete,
+        Self::Invite,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -59,6 +72,7 @@ impl Page {
             Self::Code => "code",
             Self::NotMe => "not-me",
             Self::Delete => "delete",
+            Self::Invite => "invite",
         }
     }
 }
@@ -75,6 +89,8 @@ struct Sent<'a> {
     token: &'a str,
     new_password: &'a str,
     everywhere: bool,
+    /// All of it.
+    fields: &'a Map<String, Value>,
 }
 
 /// What a page says.
@@ -88,6 +104,7 @@ struct Shown {
     /// What it tells of.
     news: Vec<News>,
     form: Option<Form>,
+    wrong: Option<Wrong>,
 }
 
 /// What a page asks for.
@@ -96,16 +113,51 @@ struct Form {
     token: String,
     /// The page that takes it, where that is another one.
     to: Option<&'static str>,
-    asks_for_password: bool,
+    fields: Vec<Field>,
+    /// What the field for a password is called, where there is one.
+    password_label: Option<&'static str>,
+    /// How many characters that has at least, where it is known before one is typed.
+    least: Option<u16>,
     offers_everywhere: bool,
 }
 
-/// The form, and the style's nonce.
+/// A field of a form, which has the name of its label's text.
+#[derive(Serialize)]
+struct Field {
+    name: &'static str,
+    /// What a browser takes it for.
+    kind: &'static str,
+    autocomplete: &'static str,
+    capitals: &'static str,
+    value: String,
+    is_optional: bool,
+    /// Whether nothing else can stand there.
+    is_fixed: bool,
+}
+
+/// What is wrong with what a form brought.
+struct Wrong {
+    /// The field that it is about.
+    field: &'static str,
+    /// Which of the texts says so.
+    text: &'static str,
+    /// How many characters would be enough, where that is what it is about.
+    least: Option<u16>,
+}
+
+/// What a page is laid out of.
 #[derive(Serialize)]
 struct Laid<'a> {
     nonce: &'a str,
     form: Option<&'a Form>,
     news: Vec<String>,
+    wrong: Option<LaidWrong>,
+}
+
+#[derive(Serialize)]
+struct LaidWrong {
+    field: &'static str,
+    text: String,
 }
 
 impl Shown {
@@ -116,6 +168,10 @@ impl Shown {
     fn asking(self, form: Form) -> Self {
         Self { form: Some(form), ..self }
     }
+
+    fn because(self, wrong: Wrong) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, wrong: Some(wrong), ..self }
+    }
 }
 
 impl Form {
@@ -123,9 +179,32 @@ impl Form {
         Self { token: token.to_owned(), ..Self::default() }
     }
 
+    /// With a field for a new password.
+    fn of_password(token: &str) -> Self {
+        Self { password_label: Some("new_password"), ..Self::of(token) }
+    }
+
     /// A new password, with a token that another page takes.
     fn of_reset(token: &str) -> Self {
-        Self { to: Some(Page::Reset.name()), asks_for_password: true, ..Self::of(token) }
+        Self { to: Some(Page::Reset.name()), ..Self::of_password(token) }
+    }
+}
+
+impl Wrong {
+    fn with(field: &'static str, text: &'static str) -> Self {
+        Self { field, text, least: None }
+    }
+
+    /// Of a password.
+    fn with_password(why: Rejected) -> Self {
+        let (text, least) = match why {
+            Rejected::TooShort(least) => ("password_short", Some(least)),
+            Rejected::Common => ("password_common", None),
+            Rejected::OwnName => ("password_own_name", None),
+            Rejected::Breached => ("password_breached", None),
+            Rejected::Unfit => ("password_unfit", None),
+        };
+        Self { field: "new_password", text, least }
     }
 }
 
@@ -184,6 +263,7 @@ async fn answered(shared: &Shared, page: Page, request: Request) -> Response {
         token: field("token"),
         new_password: field("new_password"),
         everywhere: !field("everywhere").is_empty(),
+        fields: &fields,
     };
     let language = requester.languages.clone();
     let done = match (&parts.method, page) {
@@ -208,11 +288,14 @@ async fn answered(shared: &Shared, page: Page, request: Request) -> Response {
 fn troubled(error: Error, page: Page, sent: &Sent<'_>) -> Shown {
     let refused = |section| Shown { status: StatusCode::BAD_REQUEST, ..Shown::saying(section, "") };
     match error {
-        Error::Refused(Refusal::PasswordRejected(_)) => {
-            let form = Form { asks_for_password: true, ..Form::of(sent.token) };
-            refused("page_password_rejected").asking(form)
-        }
+        Error::Refused(Refusal::PasswordRejected(why)) => refused("page_password_rejected")
+            .asking(Form::of_password(sent.token))
+            .because(Wrong::with_password(why)),
         Error::Refused(Refusal::NameTaken) => refused("page_email_taken"),
+        Error::Refused(Refusal::RateLimited(_)) => {
+            Shown { status: StatusCode::TOO_MANY_REQUESTS, ..Shown::saying("page_later", "") }
+        }
+        Error::Refused(_) if page == Page::Invite => refused("page_invite_invalid"),
         Error::Refused(_) => refused("page_link_invalid"),
         Error::Failed(fault) => {
             tracing::warn!(%fault, page = page.name(), "a page could not be shown");
@@ -225,13 +308,18 @@ fn written(shared: &Shared, shown: &Shown, languages: Option<&str>) -> Response 
     let words = &shared.words;
     let language = words.language(languages);
     let nonce = BASE64URL_NOPAD.encode(&shared.app.engine.random::<16>());
-    let pieces = Pieces { address: &shown.address, code: shown.code.as_deref(), ..Pieces::default() };
+    let least = shown.wrong.as_ref().and_then(|wrong| wrong.least);
+    let least = least.or(shown.form.as_ref().and_then(|form| form.least));
+    let pieces = Pieces { address: &shown.address, code: shown.code.as_deref(), least, ..Pieces::default() };
     let news = shown.news.iter().map(|news| {
         words.lines(news.kind.name(), language, &Pieces::of_news(news, &told_at(news.at), &shown.address))
     });
     let page = news.collect::<anyhow::Result<Vec<_>>>().and_then(|news| {
-        let laid = Laid { nonce: &nonce, form: shown.form.as_ref(), news: news.concat() };
-        words.page(shown.section, language, &pieces, laid)
+        let wrong = shown.wrong.as_ref().map(|Wrong { field, text, .. }| {
+            Ok::<_, anyhow::Error>(LaidWrong { field, text: words.text("wrong", text, language, &pieces)? })
+        });
+        let (form, wrong) = (shown.form.as_ref(), wrong.transpose()?);
+        words.page(shown.section, language, &pieces, Laid { nonce: &nonce, form, news: news.concat(), wrong })
     });
     match page {
         Ok(page) => {

@@ -124,14 +124,12 @@ impl Sender {
     fn outgoing(&self, letter: &Letter, id: String) -> anyhow::Result<Outgoing> {
         let token = letter.token.as_deref();
         let link = token.and_then(|token| self.links.link(letter.kind, token));
-        let invite = token.filter(|_| letter.kind == LetterKind::Invite && link.is_none());
         let hours = letter.expires_at.map(|at| (at.millis_since(letter.at) + 1_800_000) / 3_600_000);
         let at = told_at(letter.at);
         let pieces = Pieces {
             name: letter.name.as_deref(),
             address: &letter.to,
             link: link.as_deref(),
-            invite,
             hours,
             ip: letter.ip.as_deref(),
             at: &at,

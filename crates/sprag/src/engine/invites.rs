@@ -13,7 +13,7 @@ use crate::error::Refusal;
 use crate::letter::{Letter, LetterKind};
 use crate::one_time::{Digest, OneTimeText, OneTimeToken, Parsed, Proof, Purpose, TokenId, hashed};
 use crate::random;
-use crate::session::AccountId;
+use crate::session::{AccountId, ProfileId};
 use crate::store::{Commit, Expect, Step};
 
 /// What an invitation is sealed for.
@@ -31,6 +31,8 @@ pub struct Invitation<'a> {
     pub role: Option<&'a str>,
     /// For how long it can be used: seven days unless it is less.
     pub lasts: Option<Duration>,
+    /// Whose profile's registration it is for, where a page of the server's own asks for what that wants.
+    pub profile: Option<ProfileId>,
 }
 
 /// An invitation that was made.
@@ -58,6 +60,8 @@ struct InviteFacts {
     is_mailed: bool,
     /// Who invited.
     by: uuid::Uuid,
+    #[serde(default)]
+    profile: Option<ProfileId>,
 }
 
 /// Invites people. From [`Engine::invites`].
@@ -97,7 +101,8 @@ impl Invites<'_> {
             return Err(Refusal::NameInvalid(why).into());
         }
         let is_mailed = email.is_some() && engine.sends_letters;
-        let facts = InviteFacts { email: email.map(str::to_owned), role, is_mailed, by: by.0 };
+        let profile = invitation.profile;
+        let facts = InviteFacts { email: email.map(str::to_owned), role, is_mailed, by: by.0, profile };
         let (now, keys, random) = (engine.now(), engine.keys.load(), engine.random.as_ref());
         let lasts = invitation.lasts.unwrap_or(Purpose::Invite.lives()).min(Purpose::Invite.lives());
         let expires_at = now.plus(lasts);
@@ -164,6 +169,12 @@ impl Invite {
     #[must_use]
     pub fn email(&self) -> Option<&str> {
         self.facts.email.as_deref()
+    }
+
+    /// Whose profile's registration it is for, if that was said.
+    #[must_use]
+    pub fn profile(&self) -> Option<ProfileId> {
+        self.facts.profile
     }
 
     /// The id of the account that it makes.

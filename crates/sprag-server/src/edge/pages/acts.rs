@@ -3,7 +3,7 @@
 use sprag::Error;
 use sprag::one_time::Purpose;
 
-use super::{Form, Page, Sent, Shared, Shown, log_in};
+use super::{Form, Page, Sent, Shared, Shown, invite, log_in};
 
 /// What a page says before anything is done: a look, by which nothing is spent.
 pub(super) async fn look(shared: &Shared, page: Page, token: &str) -> Result<Shown, Error> {
@@ -16,11 +16,12 @@ pub(super) async fn look(shared: &Shared, page: Page, token: &str) -> Result<Sho
         Page::Verify => of(Purpose::VerifyEmail, "page_verify").await,
         Page::Reset => {
             let shown = of(Purpose::ResetPassword, "page_reset").await?;
-            Ok(shown.asking(Form { asks_for_password: true, ..Form::of(token) }))
+            Ok(shown.asking(Form::of_password(token)))
         }
         Page::Email => of(Purpose::ChangeEmail, "page_email").await,
         Page::Undo => of(Purpose::UndoEmail, "page_undo").await,
         Page::Delete => of(Purpose::KeepAccount, "page_delete").await,
+        Page::Invite => invite::look(shared, token).await,
         Page::NotMe => {
             let link = letters.not_me_link(token).await?;
             let form = Form { offers_everywhere: true, ..Form::of(token) };
@@ -72,6 +73,7 @@ pub(super) async fn act(
             let link = letters.keep_account(sent.token, requester).await?;
             Ok(Shown::saying("page_kept", link.address))
         }
+        Page::Invite => invite::act(shared, sent, requester).await,
         // It opens a session, and sets its cookies besides.
         Page::Code => look(shared, page, sent.token).await,
     }

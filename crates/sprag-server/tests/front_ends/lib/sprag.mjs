@@ -43,9 +43,9 @@ export async function startSprag({ profile, env, limits = 'off' }) {
 
   return {
     url,
-    async createUser(name) {
+    async createUser(name, ...flags) {
       const email = `${name}@example.com`;
-      await command(['user', 'create', '--username', name, '--email', email, '--password-stdin'], PASSWORD);
+      await command(['user', 'create', '--username', name, '--email', email, '--password-stdin', ...flags], PASSWORD);
     },
     /** The live sessions of one account. */
     sessions: async (name) => JSON.parse(await command(['session', 'list', '--user', name, '--json'])),

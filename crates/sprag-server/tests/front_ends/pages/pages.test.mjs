@@ -43,9 +43,17 @@ class Person {
     Object.assign(this, { sprag, folder: letters, name, address: `${name}@example.com` });
   }
 
-  static async new(stage, name) {
-    await stage.sprag.createUser(name);
+  static async new(stage, name, ...flags) {
+    await stage.sprag.createUser(name, ...flags);
     return new Person(stage, name);
+  }
+
+  /** The letter of an invitation that an administrator sends to an address. */
+  async invites(address) {
+    const { access_token: token } = await this.logIn();
+    const response = await this.post('/invites', { email: address }, { authorization: `Bearer ${token}` });
+    assert.equal(response.status, 201, await response.text());
+    return this.letter(address);
   }
 
   post(path, body, headers = {}) {
@@ -134,6 +142,44 @@ scene('a code is shown to whoever opens the link, and logs in where it was asked
   await page.context().close();
 });
 
+scene('whoever is invited makes their account at the page of the letter, without script, and is told what is wrong', async (stage) => {
+  const greta = await Person.new(stage, 'greta', '--admin');
+  const { link } = await greta.invites('gus@example.com');
+  const page = await plainly(stage.browser, link);
+  assert.equal(await heading(page), 'Make your account');
+  assert.equal(await page.getByLabel('E-mail address').inputValue(), 'gus@example.com');
+  assert.equal(await page.getByLabel('E-mail address').isEditable(), false);
+  const sends = async (name, password) => {
+    await page.getByLabel('User name').fill(name);
+    await page.getByLabel('Password').fill(password);
+    await page.getByRole('button', { name: 'Make the account' }).click();
+  };
+  const told = [];
+  for (const [name, password, field] of [
+    ['greta', NEW, 'User name'],
+    ['gus', 'short', 'Password'],
+    ['gus', 'gusgusgusgusgus', 'Password'],
+  ]) {
+    await sends(name, password);
+    const wrong = page.getByLabel(field);
+    assert.equal(await wrong.getAttribute('aria-invalid'), 'true');
+    assert.equal(await wrong.evaluate((element) => element === document.activeElement), true, 'one begins where it is wrong');
+    assert.equal(await page.getByLabel('User name').inputValue(), name, 'nothing is typed twice');
+    assert.equal(await page.getByLabel('Password').inputValue(), '');
+    told.push(await page.locator('.wrong').innerText());
+  }
+  assert.match(told[0], /this user name or this address/);
+  assert.match(told[1], /at least 15 characters/);
+  assert.match(told[2], /your name or address/);
+  await sends('gus', NEW);
+  assert.equal(await heading(page), 'Your account is made');
+  const gus = new Person(stage, 'gus');
+  assert.equal((await gus.logIn({ password: NEW })).status, 200);
+  await page.goto(link);
+  assert.equal(await heading(page), 'This invitation is no longer good');
+  await page.context().close();
+});
+
 /** Looks at a page or letter as axe does, and for what is cut off. */
 async function isInOrder(page, what) {
   await page.addScriptTag({ path: AXE });
@@ -184,6 +230,7 @@ scene('axe finds nothing wrong with any page or letter, light or dark, small or 
   letters.reset = await dora.letter('dora@new.example');
   await dora.asks('/code', { email: 'dora@new.example' });
   letters.code = await dora.letter('dora@new.example');
+  letters.invite = await (await Person.new(stage, 'rita', '--admin')).invites('hugo@example.com');
   await everyWay(stage.browser, [360, 768, 1280, 1600], async (page, way) => {
     for (const [name, { link }] of Object.entries(letters)) {
       await page.goto(link);
@@ -197,6 +244,12 @@ scene('axe finds nothing wrong with any page or letter, light or dark, small or 
     await page.getByRole('button').click();
     await isInOrder(page, `rejected ${way}`);
     await pictured(page, `page-rejected-${way}`);
+    await page.goto(letters.invite.link);
+    await page.getByLabel('User name').fill('hugo');
+    await page.getByLabel('Password').fill('short');
+    await page.getByRole('button').click();
+    await isInOrder(page, `invite rejected ${way}`);
+    await pictured(page, `page-invite-rejected-${way}`);
   });
   await everyWay(stage.browser, [320, 360], async (page, way) => {
     for (const [name, { html }] of Object.entries(letters)) {
@@ -236,6 +289,7 @@ test('pages', { concurrency: 3 }, async (whole) => {
   const env = {
     SPRAG_MAIL_URL: `folder:${letters}`,
     SPRAG_OFFERS: 'send_code,login_by_code',
+    SPRAG_REGISTRATION: 'invite',
     SPRAG_SERVICE_NAME: 'Example',
   };
   const [sprag, browser] = await Promise.all([startSprag({ profile: 'sprag', env }), startBrowser()]);
