@@ -26,7 +26,7 @@ impl Links {
         Self { prefix: prefix.to_owned(), ..self }
     }
 
-    /// The address of a letter's link; `None` where it has none, or there is no page for it.
+    /// The address of a letter's link; `None` where it has none.
     pub(crate) fn link(&self, kind: LetterKind, token: &str) -> Option<String> {
         let page = match kind {
             LetterKind::VerifyEmail => "verify",
@@ -61,6 +61,43 @@ fn filled(address: &str, token: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::settings::SETTINGS;
+
+    /// Each kind of letter that has a link, and the page that it leads to.
+    const PAGES: [(LetterKind, &str); 8] = [
+        (LetterKind::VerifyEmail, "verify"),
+        (LetterKind::ResetPassword, "reset"),
+        (LetterKind::Invite, "invite"),
+        (LetterKind::ChangeEmail, "email"),
+        (LetterKind::EmailChanged, "undo"),
+        (LetterKind::LogIn, "code"),
+        (LetterKind::News, "not-me"),
+        (LetterKind::AccountDeletion, "delete"),
+    ];
+
+    #[test]
+    fn every_link_can_be_led_to_the_app_by_a_setting_of_its_own() {
+        let public_url = Url::parse("https://auth.example.org/").unwrap();
+        let of_app: Vec<_> =
+            PAGES.map(|(_, page)| (page, format!("https://app.example.org/{page}#{{token}}"))).into();
+        let (app, own) = (Links::new(public_url.clone(), of_app), Links::new(public_url, Vec::new()));
+        let own = own.below("/account");
+        for kind in LetterKind::ALL {
+            let page = PAGES.iter().find(|(of, _)| *of == kind).map(|(_, page)| *page);
+            let expected = page.map(|page| format!("https://app.example.org/{page}#spo_x"));
+            assert_eq!(app.link(kind, "spo_x"), expected, "{kind:?}");
+            let Some(page) = page else {
+                assert_eq!(own.link(kind, "spo_x"), None, "{kind:?}");
+                continue;
+            };
+            let name = format!("links-{page}");
+            assert!(SETTINGS.iter().any(|setting| setting.name == name), "{name}");
+            let expected = format!("https://auth.example.org/account/{page}?token=spo_x");
+            assert_eq!(own.link(kind, "spo_x"), Some(expected));
+        }
+        let settings = SETTINGS.iter().filter(|setting| setting.name.starts_with("links-"));
+        assert_eq!(settings.count(), PAGES.len(), "none leads nowhere");
+    }
 
     #[test]
     fn a_link_leads_to_the_apps_page_where_it_has_one() {

@@ -15,6 +15,7 @@ mod hostile;
 mod kill;
 mod letters;
 mod mail_server;
+mod links;
 mod origins;
 mod outages;
 mod passwords;
