@@ -1,4 +1,4 @@
-//! Requests to other systems: webhooks and hooks. Each is signed, bounded in time and size, and reaches only whom it may.
+//! Requests to other systems. Each is bounded in time and size, and reaches only whom it may; those of webhooks and hooks are signed.
 //!
 //! A name is resolved once, each address that it has is judged ([`public_addresses`]), and the connection goes to the address that was
 //! judged: a name that resolves to something else a moment later changes nothing. No redirect is followed, no proxy asked, and
@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
-use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use hyper::rt::{Read, Write};
 use hyper::{Request, Response, body};
 use hyper_util::rt::TokioIo;
@@ -29,15 +29,31 @@ use url::{Host, Position, Url};
 
 mod public_addresses;
 
-/// The largest answer that is read, in bytes.
+/// The largest answer of a webhook or hook that is read, in bytes.
 const MAX_REPLY_BYTES: usize = 16 * 1024;
 
-/// Sends requests to other systems.
-#[derive(Clone)]
+/// What requests say of whom they are from.
+const OURSELVES: &str = concat!("sprag/", env!("CARGO_PKG_VERSION"));
+
+/// Sends requests to other systems, signed.
+#[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
+    reach: Reach,
+    secrets: SigningSecrets,
+}
+
+/// Whom requests may reach, and how it is known that it is them.
+#[derive(Clone)]
+pub(crate) struct Reach {
     tls: Arc<ClientConfig>,
     networks: Arc<[IpNet]>,
-    secrets: SigningSecrets,
+}
+
+/// How long an answer is waited for, and how much of it is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) limit: Duration,
+    pub(crate) most_bytes: usize,
 }
 
 /// An answer, read to its end.
@@ -66,33 +82,22 @@ pub(crate) enum OutgoingError {
     Tls { host: String, source: std::io::Error },
     #[error("{host} does not speak HTTP as it should: {why}")]
     Http { host: String, why: String },
-    #[error("the answer of {host} has more than {MAX_REPLY_BYTES} bytes")]
-    TooLarge { host: String },
+    #[error("the answer of {host} has more than {most_bytes} bytes")]
+    TooLarge { host: String, most_bytes: usize },
     #[error("no complete answer of {host} within {} ms", limit.as_millis())]
     TooSlow { host: String, limit: Duration },
 }
 
-/// Says no secret.
-impl fmt::Debug for Outgoing {
+impl fmt::Debug for Reach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outgoing").field("networks", &self.networks).finish_non_exhaustive()
+        f.debug_struct("Reach").field("networks", &self.networks).finish_non_exhaustive()
     }
 }
 
 impl Outgoing {
-    /// One that signs with these secrets and may reach these networks besides public addresses.
-    ///
-    /// # Errors
-    /// TLS cannot be set up.
-    pub(crate) fn new(secrets: SigningSecrets, networks: &[IpNet]) -> anyhow::Result<Self> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self { tls: Arc::new(tls), networks: networks.into(), secrets })
+    /// One that signs with these secrets.
+    pub(crate) fn new(secrets: SigningSecrets, reach: Reach) -> Self {
+        Self { reach, secrets }
     }
 
     /// Posts JSON under an id, signed as sent at that second. Everything together takes no longer than `limit`.
@@ -106,33 +111,74 @@ impl Outgoing {
         body: Bytes,
         limit: Duration,
     ) -> Result<Reply, OutgoingError> {
-        let late = OutgoingError::TooSlow { host: host(url), limit };
-        let asked = self.connect_and_ask(url, (id, at_seconds), body);
+        let request = Request::post(target_of(url))
+            .header(CONTENT_TYPE, "application/json")
+            .header("webhook-id", id)
+            .header("webhook-timestamp", at_seconds)
+            .header("webhook-signature", self.secrets.sign(id, at_seconds, &body))
+            .body(Full::new(body));
+        self.reach.ask(url, request, Bounds { limit, most_bytes: MAX_REPLY_BYTES }).await
+    }
+}
+
+impl Reach {
+    /// Reaches these networks besides public addresses.
+    ///
+    /// # Errors
+    /// TLS cannot be set up.
+    pub(crate) fn new(networks: &[IpNet]) -> anyhow::Result<Self> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self { tls: Arc::new(tls), networks: networks.into() })
+    }
+
+    /// Gets what is at a URL, unsigned, with one header besides the usual ones.
+    ///
+    /// # Errors
+    /// There is no complete answer.
+    pub(crate) async fn get(
+        &self,
+        url: &Url,
+        (name, value): (&'static str, &'static str),
+        bounds: Bounds,
+    ) -> Result<Reply, OutgoingError> {
+        let request = Request::get(target_of(url)).header(name, value).body(Full::default());
+        self.ask(url, request, bounds).await
+    }
+
+    async fn ask(
+        &self,
+        url: &Url,
+        request: hyper::http::Result<Request<Full<Bytes>>>,
+        bounds: Bounds,
+    ) -> Result<Reply, OutgoingError> {
+        let host = host(url);
+        let wrong = |why: String| OutgoingError::Http { host: host.clone(), why };
+        let mut request = request.map_err(|error| wrong(error.to_string()))?;
+        let named = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]);
+        request.headers_mut().insert(HOST, named.map_err(|error| wrong(error.to_string()))?);
+        request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(OURSELVES));
+        let limit = bounds.limit;
+        let late = OutgoingError::TooSlow { host: host.clone(), limit };
+        let asked = self.connect_and_ask(url, request, bounds.most_bytes);
         timeout(limit, asked).await.unwrap_or(Err(late))
     }
 
     async fn connect_and_ask(
         &self,
         url: &Url,
-        (id, at_seconds): (&str, i64),
-        body: Bytes,
+        request: Request<Full<Bytes>>,
+        most_bytes: usize,
     ) -> Result<Reply, OutgoingError> {
         let host = host(url);
-        let wrong =
-            |error: hyper::http::Error| OutgoingError::Http { host: host.clone(), why: error.to_string() };
-        let signature = self.secrets.sign(id, at_seconds, &body);
-        let request = Request::post(&url[Position::BeforePath..Position::AfterQuery])
-            .header(HOST, &url[Position::BeforeHost..Position::AfterPort])
-            .header(USER_AGENT, concat!("sprag/", env!("CARGO_PKG_VERSION")))
-            .header(CONTENT_TYPE, "application/json")
-            .header("webhook-id", id)
-            .header("webhook-timestamp", at_seconds)
-            .header("webhook-signature", signature)
-            .body(Full::new(body))
-            .map_err(wrong)?;
         let stream = self.connect(url).await?;
         if url.scheme() == "http" {
-            return ask(&host, TokioIo::new(stream), request).await;
+            return ask(&host, TokioIo::new(stream), request, most_bytes).await;
         }
         let failed = |source| OutgoingError::Tls { host: host.clone(), source };
         let name = match url.host() {
@@ -141,7 +187,7 @@ impl Outgoing {
             _ => ServerName::try_from(host.clone()).map_err(|error| failed(std::io::Error::other(error)))?,
         };
         let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await.map_err(failed)?;
-        ask(&host, TokioIo::new(stream), request).await
+        ask(&host, TokioIo::new(stream), request, most_bytes).await
     }
 
     /// Connects to the first address that may be reached and answers.
@@ -208,6 +254,11 @@ pub(crate) fn target(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// What stands in the first line of a request.
+fn target_of(url: &Url) -> &str {
+    &url[Position::BeforePath..Position::AfterQuery]
+}
+
 fn host(url: &Url) -> String {
     url.host_str().unwrap_or_default().to_owned()
 }
@@ -228,6 +279,7 @@ async fn ask<T: Read + Write + Send + Unpin + 'static>(
     host: &str,
     stream: T,
     request: Request<Full<Bytes>>,
+    most_bytes: usize,
 ) -> Result<Reply, OutgoingError> {
     let broken = |error: hyper::Error| {
         let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
@@ -239,10 +291,10 @@ async fn ask<T: Read + Write + Send + Unpin + 'static>(
     driver.spawn(connection);
     let response: Response<body::Incoming> = sender.send_request(request).await.map_err(broken)?;
     let (head, body) = response.into_parts();
-    match Limited::new(body, MAX_REPLY_BYTES).collect().await {
+    match Limited::new(body, most_bytes).collect().await {
         Ok(body) => Ok(Reply { status: head.status.as_u16(), body: body.to_bytes() }),
         Err(error) if error.is::<LengthLimitError>() => {
-            Err(OutgoingError::TooLarge { host: host.to_owned() })
+            Err(OutgoingError::TooLarge { host: host.to_owned(), most_bytes })
         }
         Err(error) => Err(OutgoingError::Http { host: host.to_owned(), why: error.to_string() }),
     }

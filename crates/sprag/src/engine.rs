@@ -53,7 +53,7 @@ use crate::day::Day;
 use crate::error::{Error, Fault, Refusal};
 use crate::keys::KeyRing;
 use crate::limits::{Gate, Rates};
-use crate::observe::EngineObserved;
+use crate::observe::{BreachChecks, EngineObserved};
 use crate::password::Hasher;
 use crate::place::Whereabouts;
 use crate::proof_of_work::{Challenge, Solved};
@@ -149,6 +149,7 @@ pub struct Engine {
     limits: Limits,
     risk: Option<RiskPolicy>,
     passwords: PasswordRules,
+    breach_checks: BreachChecks,
     whereabouts: Arc<dyn Whereabouts>,
     service: Service,
     object_ids: ObjectIds,
@@ -399,6 +400,7 @@ impl Engine {
             store: self.store.observed(),
             hashing: self.hasher.observed(),
             login_failures: self.failures.counted.observed().to_vec(),
+            breach_checks: self.breach_checks_observed(),
             budgets: self.gate.observed(),
             mark: self.service.observed(self.now()),
             clock_off_by: self.clock.doubt().map_or(0, |doubt| doubt.off_by),

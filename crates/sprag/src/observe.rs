@@ -12,7 +12,7 @@ mod hashing;
 mod operations;
 mod queue;
 
-pub use engine::{BudgetObserved, EngineObserved, LoginFailures, MarkObserved};
+pub use engine::{BreachChecks, BudgetObserved, EngineObserved, LoginFailures, MarkObserved};
 pub use hashing::{Hashing, HashingObserved};
 pub use operations::{OperationObserved, Operations};
 pub use queue::{QueueCounts, QueueObserved};

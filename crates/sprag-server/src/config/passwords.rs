@@ -4,10 +4,13 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 
+use url::Url;
+
 use super::chosen::Chosen;
 use super::error::ConfigError;
 use super::setting::{Fallback, Setting};
 use super::value::{self, Parsed};
+use crate::outgoing;
 
 /// The settings of this feature.
 pub(super) const SETTINGS: &[Setting] = &[
@@ -35,13 +38,14 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: "breach-check",
         env: "SPRAG_BREACH_CHECK",
-        placeholder: "FILE|off",
+        placeholder: "FILE|URL|off",
         help: "Where new passwords are looked for among stolen ones: a file of their SHA-1 hashes, one a line and sorted, as Pwned \
-               Passwords is downloaded by hash; or off.",
+               Passwords is downloaded by hash; the URL of a service that is told the first five digits of a hash, as \
+               https://api.pwnedpasswords.com/range; or off.",
         default: Fallback::Value("off"),
         is_secret: false,
-        right: "/var/lib/sprag/pwned-passwords.txt",
-        wrong: "",
+        right: "https://api.pwnedpasswords.com/range",
+        wrong: "https://ann:hunter2@example.org/range",
     },
 ];
 
@@ -52,6 +56,8 @@ pub enum BreachCheck {
     Off,
     /// In a file, by their hashes.
     File(PathBuf),
+    /// At a service, by the first digits of their hashes.
+    Range(Url),
 }
 
 /// How many passwords are hashed at once, and how many wait.
@@ -71,12 +77,20 @@ impl Passwords {
         // One core is left to whoever only refreshes.
         let spare = available_parallelism().map_or(1, |cores| cores.get() - 1).clamp(1, 4);
         let count = |text: &str| value::count(text, one, one.saturating_add(255));
+        let breaches = chosen.typed("breach-check", breaches)?;
+        let is_plain = matches!(&breaches, BreachCheck::Range(url) if url.scheme() == "http");
+        if is_plain && chosen.of("hook-networks").1.is_none() {
+            return Err(ConfigError::Together(format!(
+                "{} would be asked without TLS; write https, or name its network in hook-networks",
+                chosen.origin("breach-check").subject("breach-check")
+            )));
+        }
         Ok(Self {
             hash_threads: chosen
                 .given("hash-threads", count)?
                 .unwrap_or(NonZeroUsize::new(spare).unwrap_or(one)),
             hash_queue: chosen.count("hash-queue", 10_000)?,
-            breaches: chosen.typed("breach-check", breaches)?,
+            breaches,
         })
     }
 }
@@ -84,7 +98,8 @@ impl Passwords {
 fn breaches(text: &str) -> Parsed<BreachCheck> {
     match text {
         "off" => Ok(BreachCheck::Off),
-        "" => Err("it is empty; name a file, or write off".to_owned()),
+        "" => Err("it is empty; name a file or a URL, or write off".to_owned()),
+        url if url.contains("://") => outgoing::target(url).map(BreachCheck::Range),
         path => Ok(BreachCheck::File(path.into())),
     }
 }

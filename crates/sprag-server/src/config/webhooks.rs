@@ -45,8 +45,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "hook-networks",
         env: "SPRAG_HOOK_NETWORKS",
         placeholder: "ADDRESSES",
-        help: "Networks that webhooks and hooks may reach besides public addresses, and without TLS, as IP addresses and networks \
-               with commas between them.",
+        help: "Networks that webhooks, hooks and a breach-check by URL may reach besides public addresses, and without TLS, as IP \
+               addresses and networks with commas between them.",
         default: Fallback::Derived("none"),
         is_secret: false,
         right: "127.0.0.1,10.1.2.0/24,fd00::/8",

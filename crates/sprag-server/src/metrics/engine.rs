@@ -18,6 +18,8 @@ pub(super) fn tell(out: &mut Exposition<'_>, observed: &EngineObserved, clock_ju
     out.times("hash_wait", "How long passwords waited before they were compared", waited)?;
     let took = [(Vec::new(), hashing.took.clone())];
     out.times("hash_work", "How long a thread was at one password", took)?;
+    let checks = observed.breach_checks.iter().map(|(outcome, count)| (vec![("outcome", *outcome)], *count));
+    out.counter("breach_checks", "Passwords that were looked for among stolen ones", checks)?;
     let budgets = &observed.budgets;
     let reserved = budgets.iter().map(|one| (vec![("budget", one.name)], one.reserved));
     out.counter("budget_reserved", "What was let through by a budget", reserved)?;

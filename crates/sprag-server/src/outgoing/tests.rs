@@ -10,7 +10,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 fn outgoing(networks: &[&str]) -> Outgoing {
     let secrets = SigningSecrets::read("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
     let networks: Vec<IpNet> = networks.iter().map(|network| network.parse().unwrap()).collect();
-    Outgoing::new(secrets, &networks).unwrap()
+    Outgoing::new(secrets, Reach::new(&networks).unwrap())
 }
 
 /// A server that answers each request so, and sends back what came.
@@ -63,6 +63,21 @@ async fn nobody_is_reached_who_is_not_public_unless_their_network_is_named() {
     let plain = posted(&strict, "http://93.184.216.34/").await.unwrap_err();
     assert!(matches!(plain, OutgoingError::Plain { .. }), "{plain}");
     assert!(posted(&outgoing(&["127.0.0.1/32"]), &format!("http://127.0.0.1:{port}/")).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_only_read_is_not_signed_and_no_more_is_read_than_may_be() {
+    let address = answering("200 OK").await;
+    let url = target(&format!("http://{address}/range/ABCDE?mode=x")).unwrap();
+    let reach = Reach::new(&["127.0.0.0/8".parse().unwrap()]).unwrap();
+    let bounds = |most_bytes| Bounds { limit: LIMIT, most_bytes };
+    let reply = reach.get(&url, ("add-padding", "true"), bounds(4096)).await.unwrap();
+    let came = String::from_utf8_lossy(&reply.body).to_lowercase();
+    assert!(came.starts_with("get /range/abcde?mode=x http/1.1"), "{came}");
+    assert!(came.contains("add-padding: true") && came.contains("user-agent: sprag/"), "{came}");
+    assert!(came.contains(&format!("host: {address}")) && !came.contains("webhook"), "{came}");
+    let large = reach.get(&url, ("add-padding", "true"), bounds(16)).await.unwrap_err();
+    assert!(matches!(large, OutgoingError::TooLarge { most_bytes: 16, .. }), "{large}");
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ use crate::http::{self, App, Mount};
 use crate::mail::{self, Links, Sender};
 use crate::metrics::Metrics;
 use crate::name_lists::NameLists;
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Outgoing, Reach};
 use crate::places::Places;
 use crate::profile::{self, Profile};
 use crate::run::high_water::HighWater;
@@ -172,6 +172,7 @@ impl Node {
         };
         let accounts = &config.accounts;
         let name_lists = NameLists::load(&accounts.reserved_names, &accounts.disposable_domains)?;
+        let (reach, clock) = (Reach::new(&config.webhooks.networks)?, store.clock());
         let engine = Engine::builder(store)
             .keys(keys)
             .hasher(hasher)
@@ -182,14 +183,13 @@ impl Node {
         let length = profiles.iter().map(|profile| profile.client.password).reduce(PasswordLength::longest);
         let rules = PasswordRules {
             length: length.unwrap_or_default(),
-            breaches: breaches::open(&config.passwords.breaches)?,
+            breaches: breaches::open(&config.passwords.breaches, &reach, &clock)?,
         };
         let engine = engine.passwords(rules);
         let engine = engine.risk(config.risk.policy.clone()).whereabouts(Arc::clone(&places) as _);
         let engine = engine.issuer(config.issuer()).audience(config.tokens.audience.clone()).build()?;
         let webhooks = &config.webhooks;
-        let outgoing =
-            webhooks.secrets.clone().map(|secrets| Outgoing::new(secrets, &webhooks.networks)).transpose()?;
+        let outgoing = webhooks.secrets.clone().map(|secrets| Outgoing::new(secrets, reach));
         let (metrics, engine) = (Arc::default(), Arc::new(engine));
         let refresh_limits = config.refresh_rates.map(|rates| Arc::new(RefreshLimits::new(rates)));
         Ok(Self {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod admin_listen;
+mod breaches;
 mod checker_tests;
 mod connections;
 mod disk;
@@ -14,8 +15,8 @@ mod hooks;
 mod hostile;
 mod kill;
 mod letters;
-mod mail_server;
 mod links;
+mod mail_server;
 mod origins;
 mod outages;
 mod passwords;

@@ -16,6 +16,7 @@ use crate::counts::{CountedStore, Counts};
 use crate::error::Fault;
 use crate::keys::KeyRing;
 use crate::limits::{Gate, Rates};
+use crate::observe::BreachChecks;
 use crate::password::Hasher;
 use crate::place::Whereabouts;
 use crate::random::{self, DrawnAhead, Random, SystemRandom};
@@ -189,6 +190,7 @@ impl EngineBuilder {
             limits: self.limits,
             risk: self.risk,
             passwords: self.passwords,
+            breach_checks: BreachChecks::default(),
             whereabouts: self.whereabouts,
             service: Service::default(),
             object_ids: ObjectIds::default(),

@@ -45,16 +45,33 @@ impl Engine {
     /// Whether a password is known from a breach. Where nobody can be asked just now, it is taken for one that is not.
     pub(super) async fn is_breached(&self, hash: &PasswordSha1) -> bool {
         let Some(breaches) = &self.passwords.breaches else { return false };
-        breaches.know(hash).await.unwrap_or_else(|fault| {
-            if let Some(left_out) = seldom::left_out("ask for stolen passwords") {
-                tracing::warn!(
-                    %fault,
-                    left_out,
-                    "whether a password is known from a breach could not be asked; nobody is kept from anything by that"
-                );
+        let fault = match breaches.know(hash).await {
+            Ok(is_known) => {
+                let counted = &self.breach_checks;
+                if is_known {
+                    counted.known.one()
+                } else {
+                    counted.unknown.one()
+                }
+                return is_known;
             }
-            false
-        })
+            Err(fault) => fault,
+        };
+        self.breach_checks.unavailable.one();
+        if let Some(left_out) = seldom::left_out("ask for stolen passwords") {
+            tracing::warn!(
+                %fault,
+                left_out,
+                "whether a password is known from a breach could not be asked; nobody is kept from anything by that"
+            );
+        }
+        false
+    }
+
+    /// What came of looking for passwords among stolen ones, where that is done.
+    pub(super) fn breach_checks_observed(&self) -> Vec<(&'static str, u64)> {
+        let asked = self.passwords.breaches.as_ref().map(|_| self.breach_checks.observed().to_vec());
+        asked.unwrap_or_default()
     }
 }
 

@@ -27,6 +27,29 @@ impl LoginFailures {
     }
 }
 
+/// Passwords that were looked for among stolen ones since the start, by what came of it.
+#[derive(Debug, Default)]
+pub struct BreachChecks {
+    /// It is known from a breach.
+    pub known: Count,
+    /// It is not.
+    pub unknown: Count,
+    /// Nobody could be asked just then.
+    pub unavailable: Count,
+}
+
+impl BreachChecks {
+    /// Each outcome by its name, and how often it was one.
+    #[must_use]
+    pub fn observed(&self) -> [(&'static str, u64); 3] {
+        [
+            ("known", self.known.get()),
+            ("unavailable", self.unavailable.get()),
+            ("unknown", self.unknown.get()),
+        ]
+    }
+}
+
 /// What an engine tells of itself.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct EngineObserved {
@@ -36,6 +59,8 @@ pub struct EngineObserved {
     pub hashing: HashingObserved,
     /// Log-ins that failed since the start, each reason by its name.
     pub login_failures: Vec<(&'static str, u64)>,
+    /// Passwords that were looked for among stolen ones since the start, each outcome by its name; empty where none are.
+    pub breach_checks: Vec<(&'static str, u64)>,
     /// What was asked of each budget since the start.
     pub budgets: Vec<BudgetObserved>,
     /// Its mark of life, once it has moved.
