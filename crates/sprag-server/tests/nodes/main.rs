@@ -13,6 +13,7 @@ mod passwords;
 mod races;
 mod rolling;
 mod schema;
+mod webhooks;
 
 use sprag_testkit::binary::{checker, late, people, random, server, token, wire};
 use sprag_testkit::nodes::{cluster, load};
