@@ -158,7 +158,7 @@ scene('whoever is invited makes their account at the page of the letter, without
   for (const [name, password, field] of [
     ['greta', NEW, 'User name'],
     ['gus', 'short', 'Password'],
-    ['gus', 'gusgusgusgusgus', 'Password'],
+    ['gus', 'gus-2026-11-30-gus', 'Password'],
   ]) {
     await sends(name, password);
     const wrong = page.getByLabel(field);
