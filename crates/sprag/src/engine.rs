@@ -148,7 +148,6 @@ pub use crate::requester::Requester;
 
 use lives::LIVES_BYTES;
 use next_id::ObjectIds;
-use opening::{Opened, Wants};
 use service::Service;
 
 /// Joins ratchet, store, keys and ways to authenticate into the actions a client asks for.
@@ -245,13 +244,7 @@ impl Engine {
         request: OpenRequest<'_>,
         requester: &Requester,
     ) -> Result<TokenPair, Error> {
-        match self.open(client, somebody, None, request, requester).await? {
-            Opened::Session(pair) => Ok(*pair),
-            Opened::Waits(unshown) if unshown.wants == Wants::Enrolment => {
-                Err(Refusal::EnrolmentRequired.into())
-            }
-            Opened::Waits(..) | Opened::Spent => Err(Refusal::SecondFactorRequired.into()),
-        }
+        self.opened(client, somebody, request, requester).await
     }
 
     /// Says who is calling, from an access token of this profile.
