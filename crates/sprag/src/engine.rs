@@ -250,13 +250,7 @@ impl Engine {
         request: OpenRequest<'_>,
         requester: &Requester,
     ) -> Result<TokenPair, Error> {
-        match self.open(client, somebody, None, request, requester).await? {
-            Opened::Session(pair) => Ok(*pair),
-            Opened::Waits(unshown) if unshown.wants == Wants::Enrolment => {
-                Err(Refusal::EnrolmentRequired.into())
-            }
-            Opened::Waits(..) | Opened::Spent => Err(Refusal::SecondFactorRequired.into()),
-        }
+        self.opened(client, somebody, request, requester).await
     }
 
     /// Says who is calling, from an access token of this profile.

@@ -48,6 +48,8 @@ fn redact(value: &mut Value, has_jitter: bool) {
             for (name, value) in members {
                 if has_jitter && name == "expires_in" {
                     *value = "[at most the lifetime]".into();
+                } else if name == "challenge" && value.is_string() {
+                    *value = "[challenge]".into();
                 } else if name == "refresh_in" {
                     *value = "[before it expires]".into();
                 } else {
@@ -72,9 +74,16 @@ fn redacted(text: &str) -> String {
         ("[picture]", text.contains("<svg ")),
         ("[recovery code]", is_recovery_code(text)),
         ("[login id]", is_login_id(text)),
+        ("[account]", is_account_in_base64url(text)),
     ];
     let kind = kinds.into_iter().find(|(_, is_it)| *is_it);
     kind.map_or(text, |(kind, _)| kind).to_owned()
+}
+
+/// Whose a passkey is, as its device keeps it.
+fn is_account_in_base64url(text: &str) -> bool {
+    let bytes = data_encoding::BASE64URL_NOPAD.decode(text.as_bytes()).unwrap_or_default();
+    uuid::Uuid::from_slice(&bytes).is_ok_and(|id| id.get_version_num() == 7)
 }
 
 /// An HMAC in hexadecimal digits, as a challenge has it.

@@ -173,15 +173,25 @@ async fn has_app(stage: &Stage, route: &Route, client: &mut LoggedIn) {
 async fn has_passkey(stage: &Stage, route: &Route, client: &mut LoggedIn) {
     let (engine, policy, nobody) = (&stage.world.engine, stage.profile.client_policy(), Requester::nobody());
     let action = route.action.name();
-    if !matches!(action, "add_passkey" | "login_passkey") {
+    if !matches!(action, "add_passkey" | "passkey_request" | "login_passkey") {
         return;
     }
     let caller = engine.authenticate(&policy, &client.access).await.expect("a caller");
     let (factors, mut key) = (engine.factors(), Key::new(1));
     let options = factors.passkey_options(caller.key.account).await.expect("options");
     let mut credential = key.makes(&options);
-    if action == "login_passkey" {
+    if action != "add_passkey" {
         factors.add_passkey(&caller, &credential, None, &nobody).await.expect("a passkey");
+    }
+    if action == "passkey_request" {
+        let somebody = engine.authn().vouch_for(caller.key.account, Methods::PASSWORD).await;
+        let somebody = somebody.expect("an account");
+        let logged_in = engine.log_in(&policy, somebody, OpenRequest::default(), &nobody).await;
+        let Outcome::Waits(waits) = logged_in.expect("a log-in") else { panic!("it is to wait") };
+        client.mfa = waits.token.as_str().to_owned();
+        return;
+    }
+    if action == "login_passkey" {
         let asked = engine.passkey_request(&policy, PasskeyOf::Anybody, &nobody).await.expect("options");
         credential = key.shows(&asked);
     }
@@ -322,8 +332,6 @@ pub(crate) fn fields(route: &Route, client: &LoggedIn) -> Map<String, Value> {
             // For that one must have shown a second factor.
             Input::ClosesUndo => "false",
             Input::Altcha => "no solution, and none is needed",
-            // There is no log-in that waits: whoever it is may show a passkey.
-            Input::MfaToken if route.action.name() == "passkey_request" => continue,
             Input::MfaToken if client.mfa.is_empty() => "spo_none",
             Input::MfaToken => client.mfa.as_str(),
             Input::Code if client.code.is_empty() => "123456",

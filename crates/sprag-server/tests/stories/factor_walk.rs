@@ -75,7 +75,7 @@ impl Pockets {
         if !token.is_empty() {
             self.waiting.push(token);
         }
-        self.login_ids.extend(Some(answer.field("login_id")).filter(|id| !id.is_empty()).into_iter());
+        self.login_ids.extend(Some(answer.field("login_id")).filter(|id| !id.is_empty()));
         let surplus = self.login_ids.len().saturating_sub(3);
         self.login_ids.drain(..surplus);
         if self.waiting.len() > 5 {

@@ -23,7 +23,7 @@ const EVERYTHING: [(&str, u32); 12] = [
     ("list", 2),
     ("register", 3),
     ("end another", 2),
-    ("change the password", 6),
+    ("change the password", 7),
     ("log out", 2),
     ("log out everywhere", 2),
 ];

@@ -113,7 +113,8 @@ async fn r49_an_app_is_a_factor_once_its_first_code_was_shown_and_then_the_passw
     confirms(&device, &phone, &phone.wrong_code()).await.refused(403, "code_wrong");
 
     let journal = ann.journal().await;
-    let confirmed = confirms(&device, &phone, &phone.code_in(0)).await.is(200);
+    let used = phone.code_in(0);
+    let confirmed = confirms(&device, &phone, &used).await.is(200);
     assert_eq!(confirmed.json()["recovery_codes"].as_array().map(Vec::len), Some(10));
     let told = ann.journal_since(&journal).await;
     assert_eq!(told[..2], ["factor_added", "recovery_codes_made"]);
@@ -129,7 +130,7 @@ async fn r49_an_app_is_a_factor_once_its_first_code_was_shown_and_then_the_passw
     assert_eq!(answer.json()["factors"], json!(["totp", "recovery_code"]));
     assert_eq!(answer.json()["expires_in"], 300);
     let mut laptop = laptop(&world);
-    tries(&laptop, &answer.field("mfa_token"), &phone.code_in(0)).await.refused(403, "code_wrong");
+    tries(&laptop, &answer.field("mfa_token"), &used).await.refused(403, "code_wrong");
     let opened = tries(&laptop, &answer.field("mfa_token"), &phone.next_code()).await.is(200);
     laptop.keeps(&opened);
     for _ in 0..2 {

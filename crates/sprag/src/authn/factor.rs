@@ -81,7 +81,7 @@ impl Authn<'_> {
     ) -> Result<Reserved, Error> {
         let (keys, now) = (self.keys.load(), self.clock.now());
         let wanted = [(Budget::FactorAccount, Whose::Account(account))];
-        match self.gate.reserve(self.store.as_ref(), &keys, &wanted, now).await? {
+        match self.gate.reserve(self.store.as_ref(), &keys, (&wanted, 1), now).await? {
             Ok(reserved) => Ok(reserved),
             Err(spent) => {
                 let why = "a second factor was not looked at, as too many had been wrong at this account";

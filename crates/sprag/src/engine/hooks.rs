@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{ClientPolicy, Engine, OpenRequest, Requester};
+use super::{ClientPolicy, Engine, Requester};
 use crate::access::RESERVED_CLAIMS;
 use crate::account::Account;
 use crate::audit::EventKind;
@@ -30,14 +30,14 @@ impl Engine {
         &self,
         hook: &dyn BeforeLogin,
         somebody: &Authenticated,
-        request: OpenRequest<'_>,
+        device: Option<&str>,
         requester: &Requester,
     ) -> Result<(), Error> {
         let methods: Vec<&'static str> = somebody.methods().amr().collect();
         let asked = LoginAsked {
             account: somebody.account(),
             methods: &methods,
-            device: request.device,
+            device,
             is_on_known_device: somebody.is_on_known_device(),
             requester,
         };

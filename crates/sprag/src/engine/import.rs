@@ -25,7 +25,7 @@ mod names;
 mod sessions;
 
 use changes::Changes;
-use factors::BroughtFactors;
+use factors::{BY_IMPORT, BroughtFactors};
 pub use names::{NameKept, SameNames};
 pub use sessions::Run;
 
@@ -173,7 +173,7 @@ impl Imports<'_> {
                     let (account, mut commit) = (new.account.id, new.commit());
                     if let Ok(Some(brought)) = BroughtFactors::of(&user) {
                         commit.steps.extend(self.bringing(account, &brought));
-                        let note = Some(format!("{}, {}", FactorKind::Totp.name(), changes::BY_IMPORT));
+                        let note = Some(format!("{}, {}", FactorKind::Totp.name(), BY_IMPORT));
                         let (kind, now) = (EventKind::FactorAdded, self.0.now());
                         commit.events.push(Requester::nobody().event_of_account(account, kind, now, note));
                     }

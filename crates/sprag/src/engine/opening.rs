@@ -105,6 +105,23 @@ struct Planned {
 }
 
 impl Engine {
+    /// Opens a session, or refuses where more is to be shown first.
+    pub(super) async fn opened(
+        &self,
+        client: &ClientPolicy,
+        somebody: Authenticated,
+        request: OpenRequest<'_>,
+        requester: &Requester,
+    ) -> Result<TokenPair, Error> {
+        match self.open(client, somebody, None, request, requester).await? {
+            Opened::Session(pair) => Ok(*pair),
+            Opened::Waits(unshown) if unshown.wants == Wants::Enrolment => {
+                Err(Refusal::EnrolmentRequired.into())
+            }
+            Opened::Waits(..) | Opened::Spent => Err(Refusal::SecondFactorRequired.into()),
+        }
+    }
+
     /// Opens a session, where whoever asks has shown as much as the account wants: a second factor, where it has one. What they
     /// showed of that is spent in the commit that opens the session.
     pub(super) async fn open(
@@ -248,7 +265,7 @@ impl Engine {
             return Ok(());
         }
         if let Some(hook) = &client.hooks.before_login {
-            Box::pin(self.ask_before_login(hook.as_ref(), somebody, request, requester)).await?;
+            Box::pin(self.ask_before_login(hook.as_ref(), somebody, request.device, requester)).await?;
         }
         if client.hooks.claims.is_some() {
             asked.claims = Box::pin(self.claims_asked(client, somebody.account(), Some(session))).await?;

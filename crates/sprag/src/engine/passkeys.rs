@@ -243,7 +243,7 @@ impl Engine {
     async fn reserve_of_network(&self, requester: &Requester) -> Result<(), Error> {
         let wanted = [(Budget::LoginPrefix, Whose::NetworkOf(requester))];
         let (store, keys, now) = (self.store.as_ref(), self.keys.load(), self.now());
-        match self.gate.reserve(store, &keys, &wanted, now).await? {
+        match self.gate.reserve(store, &keys, (&wanted, 1), now).await? {
             Ok(_) => Ok(()),
             Err(spent) => Err(spent.into()),
         }

@@ -7,8 +7,8 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 use aws_lc_rs::hkdf;
 use zeroize::Zeroizing;
 
+use super::KeyRing;
 use super::cursor::joined;
-use super::{KeyRing, RefreshKey};
 use crate::clock::Timestamp;
 use crate::random::{self, Random};
 
@@ -46,7 +46,7 @@ impl KeyRing {
     #[must_use]
     pub fn open(&self, now: Timestamp, bound_to: &[&[u8]], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let key = self.accepted_refresh(*sealed.first()?, now)?;
-        opened_with(key, bound_to, sealed)
+        opened_with(&key.sealing, bound_to, sealed)
     }
 
     /// Opens what [`seal`](Self::seal) made for the same row, also with a key that was retired since. It is for what is kept for
@@ -55,16 +55,15 @@ impl KeyRing {
     pub fn open_of_any_age(&self, bound_to: &[&[u8]], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let id = *sealed.first()?;
         let key = self.refresh.iter().find(|key| key.id == id)?;
-        opened_with(key, bound_to, sealed)
+        opened_with(&key.sealing, bound_to, sealed)
     }
 }
 
-fn opened_with(key: &RefreshKey, bound_to: &[&[u8]], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+fn opened_with(key: &SealingKey, bound_to: &[&[u8]], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (nonce, sealed) = sealed.get(1..)?.split_first_chunk::<NONCE_LEN>()?;
     let mut opened = Zeroizing::new(sealed.to_vec());
     let aad = Aad::from(joined(bound_to));
-    let length =
-        key.sealing.0.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut opened).ok()?.len();
+    let length = key.0.open_in_place(Nonce::assume_unique_for_key(*nonce), aad, &mut opened).ok()?.len();
     opened.truncate(length);
     Some(opened)
 }

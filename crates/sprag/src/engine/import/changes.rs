@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::administration::Planned;
 use super::super::commits;
 use super::super::{Accounts, Requester};
-use super::factors::BroughtFactors;
+use super::factors::{BY_IMPORT, BroughtFactors};
 use super::{ImportedUser, Imports, SameNames};
 use crate::account::{Account, Name, NameKind, Particular};
 use crate::audit::{Event, EventKind};
@@ -13,9 +13,6 @@ use crate::error::{Error, Fault, Refusal};
 use crate::password::{is_peppered, is_todays, says_no_password};
 use crate::session::Epoch;
 use crate::store::{Credential, Slice};
-
-/// How the journal's notes of what an import did begin.
-pub(super) const BY_IMPORT: &str = "by an import";
 
 /// How many of the journal's entries are read at a time.
 const ENTRIES: u32 = 500;

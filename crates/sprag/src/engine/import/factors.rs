@@ -13,6 +13,9 @@ use crate::random;
 use crate::session::AccountId;
 use crate::store::{Commit, Credential, CredentialId, CredentialKind, Expect, Slice, Step, Was};
 
+/// How the journal's notes of what an import did begin.
+pub(super) const BY_IMPORT: &str = "by an import";
+
 /// How many of the journal's entries are read at a time.
 const ENTRIES: u32 = 500;
 
@@ -93,7 +96,7 @@ impl Imports<'_> {
     ) -> Result<bool, Fault> {
         let mut steps = vec![Step::ExpectNoFactor];
         steps.extend(self.bringing(account, brought));
-        let note = Some(format!("{}, {}", FactorKind::Totp.name(), super::changes::BY_IMPORT));
+        let note = Some(format!("{}, {}", FactorKind::Totp.name(), BY_IMPORT));
         let now = self.0.now();
         let event = Requester::nobody().event_of_account(account, EventKind::FactorAdded, now, note);
         let commit = Commit { account, expect: Expect::Anything, steps, events: vec![event] };
