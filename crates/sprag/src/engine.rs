@@ -150,7 +150,6 @@ pub use crate::requester::Requester;
 
 use lives::LIVES_BYTES;
 use next_id::ObjectIds;
-use opening::{Opened, Wants};
 use returning::Returning;
 use service::Service;
 
