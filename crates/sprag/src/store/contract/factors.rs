@@ -18,7 +18,11 @@ const fn of_kind(kind: CredentialKind, number: u128) -> CredentialId {
 
 /// A step that concerns second factors, on few enough of them that most are met again, and often on one that there is.
 pub(super) fn any_step(world: &World, rows: &Rows) -> Step {
-    let kind = world.one_of(&CredentialKind::OF_FACTORS);
+    // Mostly what a log-in without one is refused for.
+    let kind = match world.pick(3) {
+        0 => world.one_of(&CredentialKind::OF_FACTORS),
+        _ => world.one_of(&CredentialKind::FACTORS),
+    };
     let id = of_kind(kind, u128::from(world.pick(2) == 0));
     let (secret, at) = (world.one_of(&["0", "1"]).as_bytes().to_vec(), NOW.plus(SECOND));
     match world.pick(8) {

@@ -15,7 +15,7 @@ use crate::store::reference::Rows;
 use crate::store::{Commit, Committed, CredentialId, CredentialKind, Ending, Expect, Room, Slice, Step, Was};
 
 /// How many accounts the commits are about, and how many commits each sees, one after the other.
-const ACCOUNTS: u32 = 400;
+const ACCOUNTS: u32 = 600;
 const COMMITS: u32 = 10;
 
 /// The fewest times that each kind of step must apply, and must not, for the check to mean anything.
