@@ -39,8 +39,6 @@ use crate::profile::{Fact, Facts, Input, Inputs, Needs, Pair, Profile, Route, Ta
 /// How much of a device's label is remembered, in bytes.
 const MAX_DEVICE_BYTES: usize = 200;
 
-/// What is asked for where a session is to be opened.
-
 /// What an answer may have room for and not need, in bytes. Most have less than that beside their tokens.
 const MAX_SPARE_BYTES: usize = 192;
 
