@@ -60,7 +60,7 @@ fn an_unknown_key_is_an_error_wherever_it_stands() {
         (
             "registration =",
             "colour =",
-            r#"4: unknown key "colour"; use one of "extends", "id", "about", "lifetimes", "refresh_token", "ratchet", "access_token", "registration", "email_confirmation", "login_link", "password", "geo", "hooks", "offers", "next_id", "next_id_floor", "route", "refusal", "environment", "import""#,
+            r#"4: unknown key "colour"; use one of "extends", "id", "about", "lifetimes", "refresh_token", "ratchet", "access_token", "registration", "email_confirmation", "login_link", "password", "second_factor", "geo", "hooks", "offers", "next_id", "next_id_floor", "route", "refusal", "environment", "import""#,
         ),
         ("access = \"15m\"", "acess = \"15m\"", r#"3: unknown key "acess"; did you mean "access"?"#),
         ("encoding =", "encodng =", r#"5: unknown key "encodng"; did you mean "encoding"?"#),
@@ -282,7 +282,7 @@ fn a_template_names_only_what_its_action_can_give() {
         (
             "message = \"$message\"",
             "message = \"$account.email\"",
-            r#"25: "$account.email" is not available here; available are "$message", "$code", "$cause", "$status", "$title", "$field""#,
+            r#"25: "$account.email" is not available here; available are "$message", "$code", "$cause", "$status", "$title", "$field", "$mfa_token", "$factors", "$mfa_expires_in""#,
         ),
         ("success = true", "success = 2024-12-13", "13: JSON has no dates; write a text in quotes"),
         ("success = true", "success = nan", "13: JSON has no such number"),
@@ -313,7 +313,7 @@ fn takes_names_only_what_its_action_takes() {
         (
             "email = \"$email\"",
             "email = \"$new_password\"",
-            r#"12: this action does not take "$new_password"; it takes "$name", "$username", "$email", "$password", "$device", "$transport", "$refresh_token", "$altcha""#,
+            r#"12: this action does not take "$new_password"; it takes "$name", "$username", "$email", "$password", "$device", "$transport", "$refresh_token", "$device_token", "$altcha""#,
         ),
         (
             "email = \"$email\", ",

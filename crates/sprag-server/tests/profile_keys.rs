@@ -194,7 +194,7 @@ fn what_is_wrong_with_them_has_its_line_and_a_way_out() {
     assert_wrong(
         "email = \"$name\"",
         "email = \"$name\", full = \"$full_name\"",
-        r#"16: this action does not take "$full_name"; it takes "$name", "$username", "$email", "$password", "$device", "$transport", "$refresh_token", "$altcha""#,
+        r#"16: this action does not take "$full_name"; it takes "$name", "$username", "$email", "$password", "$device", "$transport", "$refresh_token", "$device_token", "$altcha""#,
     );
 }
 

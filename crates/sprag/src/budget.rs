@@ -103,7 +103,7 @@ impl Rate {
         self.interval.saturating_mul(self.burst)
     }
 
-    /// The same budget for whoever reserves several at once: never more than it holds, or nothing would ever be reserved.
+    /// The rate of a budget for whoever reserves several at once: never more than its burst, or nothing would ever be reserved.
     #[must_use]
     pub(crate) fn several(&self, at_once: u32) -> Self {
         let at_once = at_once.clamp(1, self.burst.max(1));

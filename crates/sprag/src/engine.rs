@@ -100,7 +100,6 @@ mod password_change;
 mod passwords;
 mod refresh;
 mod replacement;
-mod returning;
 mod risk;
 mod second_factor;
 mod service;
@@ -150,7 +149,6 @@ pub use crate::requester::Requester;
 
 use lives::LIVES_BYTES;
 use next_id::ObjectIds;
-use returning::Returning;
 use service::Service;
 
 /// Joins ratchet, store, keys and ways to authenticate into the actions a client asks for.
@@ -171,7 +169,6 @@ pub struct Engine {
     breach_checks: BreachChecks,
     whereabouts: Arc<dyn Whereabouts>,
     service: Service,
-    returning: Returning,
     object_ids: ObjectIds,
     /// Whoever sends letters waits for one to be written.
     letters_wait: Notify,

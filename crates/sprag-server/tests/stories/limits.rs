@@ -95,21 +95,6 @@ async fn r44_r46_two_hundred_parallel_guesses_cost_no_more_hashes_than_the_burst
     world.sends(guess("ann@example.org", &ann.password)).await.is(200);
 }
 
-/// A letter with a mark may come as one character or as two, and a password is looked at in each form that it has.
-#[tokio::test(flavor = "multi_thread")]
-async fn r44_guesses_of_several_forms_cost_no_more_hashes_than_the_burst() {
-    for (password, forms) in [("a wr\u{f6}ng guess", 2), ("a \u{fb01}ne wr\u{f6}ng guess", 3)] {
-        for name in ["ann", "nobody-here"] {
-            let world = limited();
-            world.ann().await;
-            let guesses = (0..50).map(|_| world.sends(guess(name, password)));
-            let answers = futures_util::future::join_all(guesses).await;
-            let count = |status| answers.iter().filter(|answer| answer.status == status).count();
-            assert_eq!((count(401), count(429)), (10 / forms, 50 - 10 / forms), "{password} at {name}");
-        }
-    }
-}
-
 /// A name that nobody has is answered like one that somebody has, to the last header.
 #[tokio::test]
 async fn r45_an_unknown_name_spends_the_same_budgets_in_the_same_way() {

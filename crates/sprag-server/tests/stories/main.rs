@@ -32,6 +32,7 @@ mod old_accounts;
 mod origins;
 mod pages;
 mod passkeys;
+mod password_forms;
 mod passwords;
 mod places;
 mod proxies;

@@ -80,6 +80,9 @@ async fn a_passkey_is_a_second_factor_and_stands_in_for_name_and_password() {
     assert_eq!((&told["amr"], &told["acr"]), (&json!(["hwk", "mfa"]), &json!("aal2")));
 }
 
+/// What makes a key say something that is not so.
+type Lie = fn(&mut Key);
+
 #[tokio::test]
 async fn whatever_a_passkey_signs_for_elsewhere_or_twice_or_unasked_opens_nothing_and_is_counted() {
     let world = World::new();
@@ -92,7 +95,7 @@ async fn whatever_a_passkey_signs_for_elsewhere_or_twice_or_unasked_opens_nothin
         (key.origin, key.site, key.flags) =
             (ORIGIN.to_owned(), "auth.example.org".to_owned(), PRESENT | VERIFIED)
     };
-    let lies: [(&str, fn(&mut Key)); 5] = [
+    let lies: [(&str, Lie); 5] = [
         ("another origin", |key| key.origin = "https://evil.example".to_owned()),
         ("a neighbour's origin", |key| key.origin = "https://other.example.org".to_owned()),
         ("another site", |key| key.site = "evil.example".to_owned()),

@@ -10,7 +10,7 @@ use sprag_server::profile::{Action, Profile, builtin_names};
 
 use crate::call::Call;
 use crate::people::{Device, REFRESH, Way};
-use crate::world::{Plan, W, World, ip, our_profile};
+use crate::world::{Plan, World, ip, our_profile};
 
 /// So many at once, and hardly one more while the story is told.
 fn plan(session: u32, prefix: u32) -> Plan {
@@ -37,37 +37,6 @@ async fn fifty_refreshes_of_one_session_at_once_are_served() {
         for answer in answers {
             browser.keeps(&answer.is(200));
         }
-    }
-}
-
-/// Each of them shows the same token, as none has seen another's answer yet.
-#[tokio::test(flavor = "multi_thread")]
-async fn fifty_tabs_that_show_one_token_at_once_are_all_answered() {
-    for (way, retry_id) in [(Way::Cookie, None), (Way::Body, None), (Way::Body, Some("one of all tabs"))] {
-        let world = World::planned(plan(120, 3000));
-        let ann = world.ann().await;
-        let mut device = ann.logs_in_by(way).await;
-        let spent = device.refresh.clone();
-        for turned in 1..=2 {
-            let shown = device.refresh.clone();
-            let calls = (0..50).map(|_| {
-                let call = device.showing(&shown, REFRESH);
-                world.sends(match retry_id {
-                    Some(id) => call.header("idempotency-key", &format!("{id}{turned}")),
-                    None => call,
-                })
-            });
-            let answers = join_all(calls).await;
-            for answer in answers {
-                device.keeps(&answer.is(200));
-            }
-            let row = device.row().await;
-            assert_eq!(row.generation.0, turned, "{way:?} {retry_id:?}: the session turned once");
-            assert_eq!(row.retries, 16, "as many are noted as ever");
-            world.winds(W + 1);
-        }
-        // What a crowd may, nobody may who comes after it.
-        device.presents(&spent).await.refused(401, "session_ended").because("reuse");
     }
 }
 

@@ -155,22 +155,6 @@ async fn w_0_is_the_strict_setting_every_refresh_turns_and_a_spent_token_is_reus
 }
 
 #[tokio::test]
-async fn a_commit_that_took_long_turned_no_session_in_the_future_of_a_clock_that_stood_still() {
-    let world = World::with(&[("reuse_interval = \"30s\"", "reuse_interval = \"0s\"")]);
-    let mut phone = world.ann().await.logs_in().await;
-    let spent = phone.refresh.clone();
-    let other = world.database();
-    other.execute_batch("begin immediate").expect("the database to itself");
-    let holds_it = tokio::task::spawn_blocking(move || {
-        std::thread::sleep(Duration::from_millis(2_200));
-        other.execute_batch("commit").expect("the end of that");
-    });
-    phone.refreshes().await.is(200);
-    holds_it.await.expect("it was held");
-    phone.presents(&spent).await.refused(401, "session_ended").because("reuse");
-}
-
-#[tokio::test]
 async fn w_0_still_answers_the_very_request_that_turned_the_session() {
     let world = World::with(&[("reuse_interval = \"30s\"", "reuse_interval = \"0s\"")]);
     let phone = world.ann().await.logs_in().await;

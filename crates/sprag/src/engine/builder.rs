@@ -9,7 +9,6 @@ use tokio::sync::Notify;
 
 use super::along::WrittenAlong;
 use super::next_id::ObjectIds;
-use super::returning::Returning;
 use super::service::Service;
 use super::{Engine, Issuer, Limits, PasswordRules};
 use crate::authn::Failures;
@@ -212,7 +211,6 @@ impl EngineBuilder {
             breach_checks: BreachChecks::default(),
             whereabouts: self.whereabouts,
             service: Service::default(),
-            returning: Returning::default(),
             object_ids: ObjectIds::default(),
             letters_wait: Notify::new(),
             webhooks_wait,

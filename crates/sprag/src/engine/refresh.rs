@@ -3,7 +3,6 @@
 use super::commits;
 use super::hooks::AskedClaims;
 use super::pair::{About, Told};
-use super::returning::Place;
 use super::{ClientPolicy, Engine, Requester, TokenPair, tried_too_often};
 use crate::account::Account;
 use crate::audit::{Event, EventKind, Severity};
@@ -91,7 +90,6 @@ impl Engine {
             asked,
             presented: present(&token, request.retry_id, requester),
             token,
-            place: None,
         };
         match turn.rotate_optimistically().await {
             Ok(Some(pair)) => return self.came_to(Row::Current, Ok(pair), now),
@@ -99,7 +97,6 @@ impl Engine {
             Err(fault) => return self.came_to(Row::StoreFault, Err(fault.into()), now),
         }
         // In a box, as few refreshes come here, and all others would have room for it.
-        turn.place = Some(self.returning.join(&turn.presented));
         let (row, answer) = Box::pin(turn.judge_and_carry_out()).await;
         self.came_to(row, answer, now)
     }
@@ -143,7 +140,6 @@ impl Engine {
             asked: None,
             presented,
             token,
-            place: None,
         };
         for misses in 0..=MAX_MISSES {
             let found = self.store.find(judged.presented.key).await?;
@@ -203,8 +199,6 @@ struct RefreshInProgress<'a> {
     asked: AskedClaims,
     token: RefreshToken,
     presented: Presented,
-    /// Its place among those who bring one token at once.
-    place: Option<Place<'a>>,
 }
 
 impl RefreshInProgress<'_> {
@@ -259,12 +253,6 @@ impl RefreshInProgress<'_> {
     /// Does what the verdict says. `None` means that a write matched no row: judge again.
     async fn carry_out(&self, judgement: Judgement, found: &Found) -> Result<Option<TokenPair>, Error> {
         match judgement.verdict {
-            Verdict::Refuse(Denial::TooManyRetries)
-                if self.place.as_ref().is_some_and(Place::belongs_to_noted) =>
-            {
-                let session = session_in(found)?;
-                Ok(Some(self.returned(judgement.row, session.generation, Rotated::of(session))?))
-            }
             Verdict::Fault => Err(tried_too_often("refresh a session").into()),
             Verdict::Refuse(denial) => {
                 let refusal = Refusal::from(denial);
@@ -281,9 +269,6 @@ impl RefreshInProgress<'_> {
                 let Some(rotated) = self.note_return(retried, judgement.notice).await? else {
                     return Ok(None);
                 };
-                if let Some(place) = &self.place {
-                    place.is_noted();
-                }
                 Ok(Some(self.returned(judgement.row, generation, rotated)?))
             }
             Verdict::Contest(contest) => match self.note_return(contest, judgement.notice).await? {
