@@ -470,5 +470,6 @@ fn particulars(profile: ProfileId, user: &ImportedUser<'_>) -> Result<Particular
         name: particular(user.name)?,
         given_name: particular(user.given_name)?,
         family_name: particular(user.family_name)?,
+        language: None,
     })
 }
