@@ -8,7 +8,7 @@ use sprag::limits::Rates;
 
 use crate::call::{Answer, Call};
 use crate::passkey::{Key, PRESENT, VERIFIED, decoded};
-use crate::people::{Device, ME, Person, STEP_UP};
+use crate::people::{Device, LOGIN, ME, Person, STEP_UP};
 use crate::world::{ORIGIN, Plan, World, our_profile, second_profile};
 
 const FACTORS: &str = "/api/v1/auth/factors";
@@ -78,6 +78,28 @@ async fn a_passkey_is_a_second_factor_and_stands_in_for_name_and_password() {
     let opened = logs_in(&world, &key.shows(&options)).await.is(200);
     let told = claims(&opened.access_token());
     assert_eq!((&told["amr"], &told["acr"]), (&json!(["hwk", "mfa"]), &json!("aal2")));
+}
+
+#[tokio::test]
+async fn another_passkey_left_a_device_remembered_that_was_never_asked_for_it() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let (mut key, mut other) = (Key::new(1), Key::new(2));
+    adds(&ann.logs_in().await, &mut key).await.is(201);
+    let token = waits(&ann, &laptop(&world)).await.field("mfa_token");
+    let options = world.sends(Call::post(REQUEST).json(&json!({ "mfa_token": token }))).await.is(200).json();
+    let body = json!({ "mfa_token": token, "credential": key.shows(&options), "remember_device": true });
+    let opened = world.sends(Call::post(LOGIN_FACTOR).json(&body)).await.is(200);
+    let device_token = opened.field("device_token");
+    let logs_in = async || {
+        let body = json!({ "username": "ann", "password": ann.password, "device_token": device_token });
+        world.sends(Call::post(LOGIN).json(&body)).await
+    };
+    logs_in().await.is(200);
+    let asks = |path: &str| Call::post(path).bearer(&opened.access_token());
+    let options = world.sends(asks(OPTIONS)).await.is(200).json();
+    world.sends(asks(PASSKEY).json(&json!({ "credential": other.makes(&options) }))).await.is(201);
+    logs_in().await.refused(401, "second_factor_required");
 }
 
 /// What makes a key say something that is not so.

@@ -176,10 +176,24 @@ impl Factors<'_> {
         let Some(confirms) = engine.authn().confirms(owner.id, row, code)? else {
             return Err(Refusal::CodeWrong.into());
         };
-        let (mut steps, mut codes) = (confirms.to_vec(), Vec::new());
-        let mut events = vec![(EventKind::FactorAdded, Some(FactorKind::Totp.name().to_owned()))];
+        Ok(self.adding(owner, held, (FactorKind::Totp, confirms.to_vec()), own, requester))
+    }
+
+    /// What goes with the steps that add a factor: a letter, and no device that was remembered before, for what was shown there is no
+    /// longer all that may be asked for. At the first factor all of the account's sessions end but the one that asks, and recovery
+    /// codes are made.
+    pub(super) fn adding(
+        &self,
+        owner: &Account,
+        held: &Held,
+        (kind, mut steps): (FactorKind, Vec<Step>),
+        own: Option<SessionId>,
+        requester: &Requester,
+    ) -> Confirmed {
+        let Self(engine) = self;
+        let (now, mut codes) = (engine.now(), Vec::new());
+        let mut events = vec![(EventKind::FactorAdded, Some(kind.name().to_owned()))];
         steps.extend(engine.tells_owner(owner, LetterKind::FactorAdded, requester, now));
-        // What was shown before is no longer all that may be asked for.
         steps.push(Step::ForgetCredentials(CredentialKind::Remembered));
         if !held.has_factor() {
             steps.insert(0, Step::ExpectNoFactor);
@@ -189,7 +203,7 @@ impl Factors<'_> {
             codes = made;
             events.push((EventKind::RecoveryCodesMade, None));
         }
-        Ok(Confirmed { steps, events, codes })
+        Confirmed { steps, events, codes }
     }
 
     /// Removes one of the caller's factors, or a seed that waits for its first code. With the last factor its recovery codes go,

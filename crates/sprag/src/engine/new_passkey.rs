@@ -4,13 +4,12 @@ use serde_json::Value;
 use uuid::Uuid;
 use webauthn_rs::prelude::{Passkey, RegisterPublicKeyCredential};
 
+use super::factors::Confirmed;
 use super::passkeys::written;
 use super::{Caller, Factors, Requester, tried_too_often};
-use crate::audit::EventKind;
 use crate::error::{Error, Fault, Refusal};
 use crate::factor::FactorKind;
 use crate::factor::recovery::RecoveryCode;
-use crate::letter::LetterKind;
 use crate::passkeys::{Ceremony, Kept, MAX_PASSKEYS};
 use crate::random;
 use crate::ratchet::MAX_MISSES;
@@ -115,22 +114,13 @@ impl Factors<'_> {
         let id = random::id(random, now);
         let to = kept.row((&keys, random), (account, id), (now, None), now)?;
         let credential = CredentialId { kind: CredentialKind::Passkey, id };
-        let mut steps = vec![Step::PutCredential { id: credential, was: Was::Missing, to, at: now }];
+        let puts = vec![Step::PutCredential { id: credential, was: Was::Missing, to, at: now }];
         let owner = engine.accounts().get(account).await?;
-        steps.extend(engine.tells_owner(&owner, LetterKind::FactorAdded, requester, now));
-        let mut events = vec![(EventKind::FactorAdded, Some(FactorKind::Passkey.name().to_owned()))];
-        let mut recovery_codes = Vec::new();
-        if !held.has_factor() {
-            steps.insert(0, Step::ExpectNoFactor);
-            let why = "a second factor was added";
-            steps.extend(self.ends_others(Some(caller.key.session), requester, now, why));
-            let (put, made) = self.makes_codes(now);
-            steps.extend(put);
-            recovery_codes = made;
-            events.push((EventKind::RecoveryCodesMade, None));
-        }
+        let own = Some(caller.key.session);
+        let added = self.adding(&owner, &held, (FactorKind::Passkey, puts), own, requester);
+        let Confirmed { steps, events, codes } = added;
         let expect = Expect::Standing(caller.state.epoch);
         let is_done = self.commit_of(account, expect, steps, events, requester).await?;
-        Ok(is_done.then_some(NewPasskey { id, recovery_codes }))
+        Ok(is_done.then_some(NewPasskey { id, recovery_codes: codes }))
     }
 }
