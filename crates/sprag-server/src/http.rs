@@ -16,7 +16,7 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
 use sprag::Fault;
 use sprag::ratchet::Row;
-use sprag::security::{self, Asked};
+use sprag::security;
 use sprag::timers::KeptTimers;
 use sprag::{limits, seldom};
 use tower::service_fn;
@@ -27,7 +27,7 @@ use crate::edge::not_found::NotFound;
 use crate::edge::refusal::Problem;
 use crate::edge::response::RefusedWith;
 use crate::edge::served::{AtPath, Served};
-use crate::edge::trace_context::{self, TraceParent};
+use crate::edge::trace_context;
 use crate::edge::{ambiguity, budgets, cors, request, response, span, system};
 use crate::profile::{Profile, Whose};
 
@@ -209,13 +209,7 @@ async fn answer(context: &RouteContext, request: Request) -> Response {
     let parts = Box::new(parts);
     cors::tell_if_kept_out(&context.app, &parts.headers);
     let (action, shape) = (context.route.action, &context.served.profile.wire.refusal);
-    let parent = TraceParent::of(&parts.headers);
-    let asked = Asked {
-        client: Arc::clone(&context.served.name),
-        request: context.app.request_ids.of(&parts.headers),
-        trace: parent.map(|parent| parent.trace),
-        is_sampled: parent.is_some_and(|parent| parent.is_sampled),
-    };
+    let (asked, parent) = context.app.request_ids.asked(&context.served.name, &parts.headers);
     let (id, span) = (asked.request.clone(), span::of(action.name(), parts.method.as_str(), &asked, parent));
     // In a box, as it is large, and each of those around it would have room for it twice.
     let carried_out = Box::pin(async {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use anyhow::bail;
+use sprag::budget::Budget;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -16,10 +16,6 @@ pub(super) const GUESSES: u64 = 100_000;
 
 /// How many connections make them.
 const CONNECTIONS: usize = 64;
-
-/// What an account's budget holds at once, and how fast one comes back, where no setting says otherwise.
-const BURST: u64 = 10;
-const INTERVAL: Duration = Duration::from_secs(60);
 
 /// Every header by which some proxy says where a request comes from, each with another address.
 fn guess(number: u64) -> String {
@@ -70,7 +66,8 @@ pub(super) async fn run(target: &Target) -> anyhow::Result<Vec<Figure>> {
         done??;
     }
     let (looked_at, took) = (looked_at.load(Ordering::Relaxed), begun.elapsed());
-    let most = BURST + took.as_secs() / INTERVAL.as_secs() + 1;
+    let usual = Budget::LoginAccount.usual();
+    let most = u64::from(usual.burst) + took.as_secs() / usual.interval.as_secs() + 1;
     let what = format!(
         "{GUESSES} guesses in {} s, {looked_at} of them looked at (promised: {most}, ten at once and one a minute)",
         took.as_secs()

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sprag::Fault;
-use sprag::clock::Clock;
+use sprag::clock::{Clock, millis};
 use sprag::password::{Breaches, PasswordSha1};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -123,10 +123,6 @@ fn has(answer: &[u8], wanted: &str) -> Option<bool> {
         is_there |= count > 0 && rest.eq_ignore_ascii_case(wanted);
     }
     Some(is_there)
-}
-
-fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

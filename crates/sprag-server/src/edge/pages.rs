@@ -20,13 +20,13 @@ use serde_json::{Map, Value};
 use sprag::engine::Requester;
 use sprag::error::Rejected;
 use sprag::news::News;
-use sprag::security::{self, Asked};
+use sprag::security;
 use sprag::{Error, Refusal};
 
 use super::app::App;
 use super::refusal::Problem;
 use super::response::{self, plainly_refused, with_body};
-use super::trace_context::{self, TraceParent};
+use super::trace_context;
 use super::{ambiguity, request, span};
 use crate::profile::Profile;
 use crate::words::{Pieces, Words, told_at};
@@ -275,13 +275,7 @@ fn answering(shared: &Arc<Shared>, page: Page) -> MethodRouter {
 
 /// Answers one request, which has a name, a trace and a count as those of profiles have.
 async fn answered(shared: &Shared, page: Page, request: Request) -> Response {
-    let (headers, parent) = (request.headers(), TraceParent::of(request.headers()));
-    let asked = Asked {
-        client: Arc::clone(&shared.name),
-        request: shared.app.request_ids.of(headers),
-        trace: parent.map(|parent| parent.trace),
-        is_sampled: parent.is_some_and(|parent| parent.is_sampled),
-    };
+    let (asked, parent) = shared.app.request_ids.asked(&shared.name, request.headers());
     let (id, span) =
         (asked.request.clone(), span::of(page.action(), request.method().as_str(), &asked, parent));
     let mut response =

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::response::Response;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
-use sprag::security::{RequestId, TraceId};
+use sprag::security::{Asked, RequestId, TraceId};
 
 /// The header that a request's name comes and goes in.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -29,6 +29,18 @@ impl RequestIds {
         let given = only(headers, &REQUEST_ID).filter(|given| is_name(given));
         let made = || RequestId::Made(self.key.hash_one(self.next.fetch_add(1, Ordering::Relaxed)));
         given.map_or_else(made, |given| RequestId::Given(Arc::from(given)))
+    }
+
+    /// What a request of this profile is told by while it is carried out, and the one of another service that it is part of.
+    pub(crate) fn asked(&self, client: &Arc<str>, headers: &HeaderMap) -> (Asked, Option<TraceParent>) {
+        let parent = TraceParent::of(headers);
+        let asked = Asked {
+            client: Arc::clone(client),
+            request: self.of(headers),
+            trace: parent.map(|parent| parent.trace),
+            is_sampled: parent.is_some_and(|parent| parent.is_sampled),
+        };
+        (asked, parent)
     }
 }
 
