@@ -102,6 +102,9 @@ pub struct OldAccount {
     /// The owner's family name.
     #[serde(default)]
     pub family_name: Option<String>,
+    /// In which language they are written to: a tag such as `de` or `pt-BR`.
+    #[serde(default)]
+    pub language: Option<String>,
 }
 
 /// Says nothing of whose it is.

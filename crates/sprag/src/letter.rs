@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::keys::KeyRing;
 use crate::news::News;
@@ -74,6 +75,29 @@ impl LetterKind {
         Self::Test,
     ];
 
+    /// Whether its reader has asked for it just now, or somebody who says that they are; the others tell what happened.
+    #[must_use]
+    pub fn is_asked_for(self) -> bool {
+        match self {
+            Self::VerifyEmail
+            | Self::ResetPassword
+            | Self::ChangeEmail
+            | Self::LogIn
+            | Self::LogInCode
+            | Self::Invite
+            | Self::Test => true,
+            Self::News
+            | Self::FactorAdded
+            | Self::FactorRemoved
+            | Self::RecoveryCodeUsed
+            | Self::RecoveryCodesFew
+            | Self::SignUpKnown
+            | Self::ChangeEmailKnown
+            | Self::EmailChanged
+            | Self::AccountDeletion => false,
+        }
+    }
+
     /// Its name, which is also that of its templates.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -107,7 +131,7 @@ pub struct Letter {
     pub to: String,
     /// What people call whoever reads it, if anything is known.
     pub name: Option<String>,
-    /// The languages that whoever asked for it reads, as their browser says (`Accept-Language`).
+    /// The languages that its reader reads, as a browser says (`Accept-Language`) or as they chose.
     pub languages: Option<String>,
     /// The token of its link, where it has one.
     pub token: Option<String>,
@@ -152,6 +176,17 @@ impl Letter {
             ip: requester.ip.clone(),
             at,
         }
+    }
+
+    /// To the owner of an account: by what people call them, and in the language that they chose, unless whoever asked for it just now
+    /// reads another.
+    #[must_use]
+    pub fn to_owner_of(self, account: &Account) -> Self {
+        let told = &account.particulars;
+        let called = told.name.clone().or_else(|| told.given_name.clone());
+        let (own, asked) = (told.language.clone(), self.languages.clone());
+        let languages = if self.kind.is_asked_for() { asked.or(own) } else { own.or(asked) };
+        Self { name: called.or_else(|| account.username.clone()), languages, ..self }
     }
 
     /// With a link.

@@ -35,6 +35,7 @@ impl OldSystem {
             name: Some("Carol Example".to_owned()),
             given_name: None,
             family_name: None,
+            language: Some("de".to_owned()),
         };
         Arc::new(Self {
             account: Mutex::new(Some(carol)),

@@ -140,6 +140,7 @@ impl Engine {
             name: found.name.as_deref(),
             given_name: found.given_name.as_deref(),
             family_name: found.family_name.as_deref(),
+            language: found.language.as_deref(),
             ..NewUser::default()
         };
         let now = self.now();
