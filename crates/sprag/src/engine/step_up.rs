@@ -1,5 +1,6 @@
 //! Stepping up: whoever uses a session shows once more who they are, and a new session takes its place.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::commits::StepUp;
@@ -62,6 +63,22 @@ struct ShownAgain {
 impl fmt::Debug for StepUpRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("StepUpRequest")
+    }
+}
+
+impl StepUpRequest<'_> {
+    /// What tells this request from every other of its session. A passkey's challenge is spent by the first look, so that what it signed
+    /// is part of the name: whoever has the name has shown the passkey.
+    fn named(&self) -> Option<Cow<'_, str>> {
+        let retry_id = self.retry_id?;
+        match self.proof {
+            Proof::Password(_) | Proof::Code(_) => Some(Cow::Borrowed(retry_id)),
+            #[cfg(feature = "passkeys")]
+            Proof::Passkey(credential) => {
+                let signature = credential.pointer("/response/signature")?.as_str()?;
+                Some(Cow::Owned(format!("{retry_id}\n{signature}")))
+            }
+        }
     }
 }
 
@@ -134,7 +151,7 @@ impl Engine {
         }
         let (key, judged) = self.session_that_asks(client, caller, request, requester).await?;
         let own = self.token_of(client, key, request.refresh_token).await?;
-        let retry_hash = request.retry_id.map(hash_retry_id);
+        let retry_hash = request.named().as_deref().map(hash_retry_id);
         let shown = self.shows_again(key, request.proof, requester).await?;
         let asked = self.claims_asked(client, &shown.owner, Some(key.session)).await?;
         for _ in 0..=MAX_MISSES {
@@ -297,8 +314,8 @@ impl Engine {
         request: StepUpRequest<'_>,
         requester: &Requester,
     ) -> Result<Option<TokenPair>, Error> {
-        let (Some(text), Some(retry_id)) = (request.refresh_token, request.retry_id) else { return Ok(None) };
-        let asked = Asked { key, text, retry_id, cause: EndCause::Replaced };
+        let (Some(text), Some(retry_id)) = (request.refresh_token, request.named()) else { return Ok(None) };
+        let asked = Asked { key, text, retry_id: &retry_id, cause: EndCause::Replaced };
         match request.proof {
             Proof::Password(password) => {
                 let Ok(password) = Password::typed(password) else { return Ok(None) };
@@ -306,9 +323,8 @@ impl Engine {
                 self.answer_again(client, asked, password, why, requester).await
             }
             Proof::Code(code) => self.answer_again_by_code(client, asked, code, requester).await,
-            // Its challenge is spent.
             #[cfg(feature = "passkeys")]
-            Proof::Passkey(_) => Ok(None),
+            Proof::Passkey(_) => self.answer_again_by_name(client, asked, requester).await,
         }
     }
 }
