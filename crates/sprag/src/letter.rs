@@ -46,6 +46,8 @@ pub enum LetterKind {
     RecoveryCodeUsed,
     /// A recovery code stood in for a second factor, and three are left.
     RecoveryCodesFew,
+    /// Recovery codes were made in the place of those from before.
+    RecoveryCodesMade,
     /// Invites somebody to make an account.
     Invite,
     /// The account is to be erased; it has a link by which it is kept.
@@ -56,7 +58,7 @@ pub enum LetterKind {
 
 impl LetterKind {
     /// Every one of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::News,
@@ -72,6 +74,7 @@ impl LetterKind {
         Self::FactorRemoved,
         Self::RecoveryCodeUsed,
         Self::RecoveryCodesFew,
+        Self::RecoveryCodesMade,
         Self::Test,
     ];
 
@@ -91,6 +94,7 @@ impl LetterKind {
             | Self::FactorRemoved
             | Self::RecoveryCodeUsed
             | Self::RecoveryCodesFew
+            | Self::RecoveryCodesMade
             | Self::SignUpKnown
             | Self::ChangeEmailKnown
             | Self::EmailChanged
@@ -115,6 +119,7 @@ impl LetterKind {
             Self::FactorRemoved => "factor_removed",
             Self::RecoveryCodeUsed => "recovery_code_used",
             Self::RecoveryCodesFew => "recovery_codes_few",
+            Self::RecoveryCodesMade => "recovery_codes_made",
             Self::Invite => "invite",
             Self::AccountDeletion => "account_deletion",
             Self::Test => "test",

@@ -31,6 +31,7 @@ pub(crate) const SPEC: Spec = Spec {
         "factors_full",
         "link_invalid",
         "login_refused",
+        "place_refused",
         "rate_limited",
     ],
     ..Spec::named("confirm_totp", "Show the first code of an app; from then on it is a second factor")

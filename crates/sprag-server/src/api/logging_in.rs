@@ -120,6 +120,7 @@ impl<'c> LoggingIn<'c> {
         status: StatusCode,
     ) -> Result<Response, Problem> {
         let Self { context, requester, shown, by, .. } = &self;
+        context.expect_place_of_login(parts)?;
         let request = EnrolmentRequest { token, factor, open: self.request() };
         let client = &context.served.client;
         let factors = context.app.engine.factors();

@@ -25,7 +25,8 @@ mod names;
 mod sessions;
 
 use changes::Changes;
-use factors::{BY_IMPORT, BroughtFactors};
+use factors::BY_IMPORT;
+pub(super) use factors::BroughtFactors;
 pub use names::{NameKept, SameNames};
 pub use sessions::Run;
 

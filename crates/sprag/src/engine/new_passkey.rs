@@ -9,13 +9,13 @@ use super::passkeys::written;
 use super::{Caller, Factors, Requester, tried_too_often};
 use crate::account::Account;
 use crate::error::{Error, Fault, Refusal};
-use crate::factor::{FactorKind, Held};
 use crate::factor::recovery::RecoveryCode;
+use crate::factor::{FactorKind, Held};
 use crate::passkeys::{Ceremony, Kept, MAX_PASSKEYS};
 use crate::random;
 use crate::ratchet::MAX_MISSES;
 use crate::session::{AccountId, SessionId};
-use crate::store::{CredentialId, CredentialKind, Expect, Step, Was};
+use crate::store::{CredentialId, CredentialKind, Step, Was};
 
 const BEGIN: &str = "begin to add a passkey";
 
@@ -121,8 +121,7 @@ impl Factors<'_> {
         let own = Some(caller.key.session);
         let (id, confirmed) = self.adding_passkey((&owner, own), &held, kept, requester)?;
         let Confirmed { steps, events, codes } = confirmed;
-        let expect = Expect::Standing(caller.state.epoch);
-        let is_done = self.commit_of(account, expect, steps, events, requester).await?;
+        let is_done = self.commit_by(caller, steps, events, requester).await?;
         Ok(is_done.then_some(NewPasskey { id, recovery_codes: codes }))
     }
 

@@ -167,7 +167,6 @@ impl Engine {
 
     /// The pair of the session that has taken the place of the one that asked, by this very request, if it has. What `asked` calls its
     /// retry id is known to nobody who has not shown who they are.
-    #[cfg(feature = "passkeys")]
     pub(super) async fn answer_again_by_name(
         &self,
         client: &ClientPolicy,

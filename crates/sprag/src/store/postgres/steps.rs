@@ -373,6 +373,21 @@ pub(super) async fn end_sessions<'s>(
     end(connection, account, &live, ending).await.map(Some)
 }
 
+/// Whether a session has not ended, and does not before the commit is through.
+pub(super) async fn goes_on(connection: &Connection, key: SessionKey) -> Result<bool, QueryError> {
+    const GOES_ON: Sql = Sql {
+        text: "
+        select 1 as found
+        from session
+        where account_id = $1
+          and id = $2
+          and ended_at is null
+        for share",
+        types: &[Type::UUID, Type::UUID],
+    };
+    Ok(connection.optional(&GOES_ON, &[&key.account.0, &key.session.0]).await?.is_some())
+}
+
 /// Ends those of an account's sessions that have not ended, and says which, in this order. Where there are several, their
 /// rows are locked already. The journal is the caller's, and so are the addresses ([`note_ips`]).
 pub(super) async fn end<'s>(

@@ -367,6 +367,18 @@ pub(super) fn end_sessions<'s>(
     Ok(Some(ended.into_iter().map(|session| (session, ending)).collect()))
 }
 
+/// Whether a session has not ended.
+pub(super) fn goes_on(connection: &Connection, key: SessionKey) -> Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "select 1
+         from session
+         where account_id = ?1
+           and id = ?2
+           and ended_at is null",
+    )?;
+    statement.exists(params![bytes(&key.account.0), bytes(&key.session.0)])
+}
+
 /// From where a session was ended, for people.
 fn note_address(connection: &Connection, key: SessionKey, ending: &Ending) -> Result<()> {
     let Some(ip) = &ending.ip else { return Ok(()) };
