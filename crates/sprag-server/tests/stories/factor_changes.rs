@@ -325,3 +325,21 @@ async fn every_session_is_dead_after_an_administrator_reset_the_factors_over_the
     let by = world.entries(ann.id).await.into_iter().rev().filter_map(|entry| entry.event.note);
     assert!(by.into_iter().any(|note| note.contains(&root.id.to_string())), "the journal names who did it");
 }
+
+/// Its cookie comes with its session, and so after the log-in that waited.
+#[tokio::test]
+async fn a_browser_that_was_new_here_was_told_that_its_log_in_began_elsewhere() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let phone = adds_app(&ann.logs_in().await).await;
+    let browser = Device::browser(&world);
+    let named = |call: Call| call.header("sprag-instance", "tab-1");
+    let body = json!({ "username": "ann", "password": ann.password, "transport": "cookie" });
+    let answer = world.sends(named(browser.call("POST", LOGIN)).json(&body)).await;
+    let token = answer.refused(401, "second_factor_required").field("mfa_token");
+    let body = json!({ "mfa_token": token, "code": phone.next_code(), "transport": "cookie" });
+    let other = browser.call("POST", "/api/v1/auth/login/factor").header("sprag-instance", "tab-2");
+    world.sends(other.json(&body)).await.refused(400, "link_invalid");
+    let own = named(browser.call("POST", "/api/v1/auth/login/factor"));
+    world.sends(own.json(&body)).await.is(200);
+}

@@ -206,7 +206,7 @@ impl Engine {
 const UNNAMED: Digest = [0; 32];
 
 fn instance_of(requester: &Requester) -> Digest {
-    if requester.is_instance_named { hashed(&requester.instance) } else { UNNAMED }
+    requester.named_instance.map_or(UNNAMED, |named| hashed(&named))
 }
 
 /// What is kept of a mailed code: with the token, which no row has, so that a million guesses at the row find nothing.
