@@ -43,6 +43,8 @@ export interface Needed {
   readonly factors: readonly string[];
   /** For how many seconds it can be gone on with. */
   readonly expiresIn: number;
+  /** Whether the account must have a second factor and has none: one is to be added. `factors` is what is to be shown before. */
+  readonly isEnrolment: boolean;
 }
 
 export interface Passkeys {
@@ -65,6 +67,14 @@ export interface Passkeys {
   offer(options?: { readonly signal?: AbortSignal; readonly fields?: Answer }): Promise<Answer | undefined>;
   /** Goes on with a log-in that waits for a second factor, by a passkey. */
   secondFactor(needed: Needed, fields?: Answer): Promise<Answer>;
+  /**
+   * Goes on with a log-in whose account must have a second factor and has none: makes a passkey and adds it. `code` is that of the
+   * letter, where `needed.factors` has `mailed_code`. The answer has `recovery_codes`.
+   */
+  enrol(
+    needed: Needed,
+    options?: { readonly code?: string; readonly label?: string; readonly fields?: Answer },
+  ): Promise<Answer>;
   /** Shows with a passkey once more who uses the session. */
   stepUp(): Promise<Answer>;
 }
@@ -83,10 +93,12 @@ const FRESH = 240_000;
 /** What a log-in needs next that was rejected; undefined where it was rejected for another reason. */
 export function needed(error: unknown): Needed | undefined {
   const { code, body } = error as Partial<SpragError>;
-  const token = code === 'second_factor_required' ? text(body, 'mfa_token') : undefined;
+  const isEnrolment = code === 'enrolment_required';
+  const token = isEnrolment || code === 'second_factor_required' ? text(body, 'mfa_token') : undefined;
   if (!token) return undefined;
   const { factors, expires_in } = body as { readonly factors?: unknown; readonly expires_in?: unknown };
-  return { token, factors: Array.isArray(factors) ? factors.map(String) : [], expiresIn: Number(expires_in) || 0 };
+  const told = Array.isArray(factors) ? factors.map(String) : [];
+  return { token, factors: told, expiresIn: Number(expires_in) || 0, isEnrolment };
 }
 
 /** Passkeys for a client's user. */
@@ -158,15 +170,13 @@ export function createPasskeys(client: Client, options: PasskeyOptions): Passkey
     offer,
     async add(label) {
       stop();
-      const { challenge, user, excludeCredentials = [], ...rest } = publicKeyOf(await ask(routes.addOptions, {}, true));
-      const publicKey = {
-        ...rest,
-        challenge: bytes(challenge),
-        user: { ...(user as object), id: bytes((user as Answer)['id']) },
-        excludeCredentials: listed(excludeCredentials),
-      };
-      const made = await navigator.credentials.create({ publicKey } as unknown as CredentialCreationOptions);
-      return ask(routes.add, { credential: written(made), ...(label && { label }) }, true);
+      const credential = await made(await ask(routes.addOptions, {}, true));
+      return ask(routes.add, { credential, ...(label && { label }) }, true);
+    },
+    async enrol({ token }, { code, label, fields } = {}) {
+      stop();
+      const credential = await made(await ask(routes.addOptions, { mfa_token: token, ...(code && { code }) }, false));
+      return client.enter(routes.add, { ...fields, mfa_token: token, credential, ...(label && { label }) });
     },
     async logIn(fields) {
       stop();
@@ -188,6 +198,18 @@ const isSupported = (): boolean => typeof PublicKeyCredential === 'function' && 
 
 const canOffer = async (): Promise<boolean> =>
   isSupported() && !!(await attempt(() => PublicKeyCredential.isConditionalMediationAvailable?.()));
+
+/** Has the browser make a passkey for these options, and gives it as JSON. */
+const made = async (asked: Answer): Promise<Answer> => {
+  const { challenge, user, excludeCredentials = [], ...rest } = publicKeyOf(asked);
+  const publicKey = {
+    ...rest,
+    challenge: bytes(challenge),
+    user: { ...(user as object), id: bytes((user as Answer)['id']) },
+    excludeCredentials: listed(excludeCredentials),
+  };
+  return written(await navigator.credentials.create({ publicKey } as unknown as CredentialCreationOptions));
+};
 
 const publicKeyOf = (asked: Answer): Answer & { challenge?: unknown } => (asked['publicKey'] ?? {}) as Answer;
 

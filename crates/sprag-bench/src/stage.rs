@@ -45,6 +45,7 @@ const IMPORTED: ImportedUser<'static> = ImportedUser {
     name: None,
     given_name: None,
     family_name: None,
+    language: None,
     role: None,
     is_admin: None,
     is_disabled: false,

@@ -3,17 +3,18 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
-use sprag::account::is_particular;
+use sprag::account::{is_language, is_particular};
 
 use super::record::Record;
 use super::row::{self, Reason};
 use super::value::{self, Wrong};
 use crate::shape::{ImportColumn, ImportField, TableShape};
 
-const DECORATION: [ImportField; 5] = [
+const DECORATION: [ImportField; 6] = [
     ImportField::Name,
     ImportField::GivenName,
     ImportField::FamilyName,
+    ImportField::Language,
     ImportField::Role,
     ImportField::CreatedAt,
 ];
@@ -43,6 +44,8 @@ fn wrong(field: ImportField, value: &Value) -> Option<Wrong> {
     }
     match value::text(value) {
         Ok(None) => None,
+        Ok(Some(text)) if field == ImportField::Language => (!text.is_empty() && !is_language(&text))
+            .then_some("is no tag of a language, such as de or pt-BR"),
         Ok(Some(text)) => (!is_particular(&text)).then_some("has more than 255 bytes or a control character"),
         Err(wrong) => Some(wrong),
     }

@@ -36,6 +36,7 @@ pub(super) struct User {
     name: Option<String>,
     given_name: Option<String>,
     family_name: Option<String>,
+    language: Option<String>,
     role: Option<String>,
     /// `None` where nothing there says so.
     is_admin: Option<bool>,
@@ -73,6 +74,7 @@ impl User {
             name: fields.text(F::Name)?,
             given_name: fields.text(F::GivenName)?,
             family_name: fields.text(F::FamilyName)?,
+            language: fields.text(F::Language)?,
             role,
             is_admin: is_said.then_some(is_admin),
             is_disabled: is_disabled || is_inactive,
@@ -97,6 +99,7 @@ impl User {
             name: self.name.as_deref(),
             given_name: self.given_name.as_deref(),
             family_name: self.family_name.as_deref(),
+            language: self.language.as_deref(),
             role: self.role.as_deref(),
             is_admin: self.is_admin,
             is_disabled: self.is_disabled,

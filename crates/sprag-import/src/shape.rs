@@ -49,6 +49,8 @@ fields! {
     GivenName = "given_name";
     /// The family name.
     FamilyName = "family_name";
+    /// The language that the owner is written to in, as a tag (`pt-BR`).
+    Language = "language";
     /// The role.
     Role = "role";
     /// Whether the user administers others.

@@ -198,5 +198,6 @@ fn told_of(account: &Account) -> Value {
         "name": account.particulars.name,
         "given_name": account.particulars.given_name,
         "family_name": account.particulars.family_name,
+        "language": account.particulars.language,
     })
 }

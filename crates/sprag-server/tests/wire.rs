@@ -308,7 +308,7 @@ async fn changing_a_password() {
         "#);
     assert_snapshot!(shape(&phone.changes_password(&ann.password, "short").await), @r#"
         400
-        Bad Request, password_rejected, a password has at least 8 characters; choose a longer one, as a few words that belong together only for you
+        Bad Request, password_rejected, a password has at least 15 characters; choose a longer one, as a few words that belong together only for you
         {"field":"new_password"}
         "#);
     assert_snapshot!(shape(&browser.changes_password(&ann.password, "fifteen or more").await), @r#"

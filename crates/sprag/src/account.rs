@@ -16,8 +16,10 @@ use crate::error::Refusal;
 use crate::session::{AccountId, Epoch, ProfileId};
 
 mod form;
+mod language;
 mod name;
 
+pub use language::{MAX_LANGUAGE_BYTES, is_language, wanted_most};
 pub use name::{Name, NameKind};
 
 /// The longest user name, in bytes of its normal form.
@@ -79,6 +81,8 @@ pub struct Particulars {
     pub given_name: Option<String>,
     /// The owner's family name.
     pub family_name: Option<String>,
+    /// In which language they are written to where they have not asked for it just now: a tag such as `de` or `pt-BR`.
+    pub language: Option<String>,
 }
 
 /// Which of an account's [particulars](Particulars) is told anew.
@@ -92,11 +96,13 @@ pub enum Particular {
     GivenName,
     /// [`Particulars::family_name`].
     FamilyName,
+    /// [`Particulars::language`].
+    Language,
 }
 
 impl Particular {
     /// Every one of them.
-    pub const ALL: [Self; 4] = [Self::Role, Self::Name, Self::GivenName, Self::FamilyName];
+    pub const ALL: [Self; 5] = [Self::Role, Self::Name, Self::GivenName, Self::FamilyName, Self::Language];
 
     /// What people call it.
     #[must_use]
@@ -106,6 +112,7 @@ impl Particular {
             Self::Name => "name",
             Self::GivenName => "given name",
             Self::FamilyName => "family name",
+            Self::Language => "language",
         }
     }
 }
@@ -119,6 +126,7 @@ impl Particulars {
             Particular::Name => self.name.as_deref(),
             Particular::GivenName => self.given_name.as_deref(),
             Particular::FamilyName => self.family_name.as_deref(),
+            Particular::Language => self.language.as_deref(),
         }
     }
 
@@ -129,6 +137,7 @@ impl Particulars {
             Particular::Name => &mut self.name,
             Particular::GivenName => &mut self.given_name,
             Particular::FamilyName => &mut self.family_name,
+            Particular::Language => &mut self.language,
         } = text;
     }
 }
@@ -154,6 +163,16 @@ pub(crate) fn particular(text: Option<&str>) -> Result<Option<String>, Refusal> 
     match text.filter(|text| !text.is_empty()) {
         Some(text) if !is_particular(text) => {
             Err(Refusal::NameInvalid("a name has at most 255 bytes and no control character"))
+        }
+        text => Ok(text.map(str::to_owned)),
+    }
+}
+
+/// A language that somebody chose, as a tag.
+pub(crate) fn language(text: Option<&str>) -> Result<Option<String>, Refusal> {
+    match text.filter(|text| !text.is_empty()) {
+        Some(text) if !is_language(text) => {
+            Err(Refusal::NameInvalid("a language is a tag such as de or pt-BR; choose one"))
         }
         text => Ok(text.map(str::to_owned)),
     }

@@ -117,7 +117,7 @@ pub use client_policy::{
     AccessTokenShape, Claims, ClientPolicy, Confirmation, SecondFactor, Subject, Telling,
 };
 pub use email_change::{EmailChangeRequest, Undone};
-pub use enrolment::EnrolmentRequest;
+pub use enrolment::{Enrolled, EnrolmentRequest, NewFactor};
 pub use erasure::{AccountErasure, Erased};
 pub use factors::{Factors, FactorsHeld, NewTotp};
 pub use import::{Imported, ImportedSession, ImportedUser, Imports, NameKept, Run, SameNames, SlowHashes};

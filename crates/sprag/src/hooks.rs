@@ -102,6 +102,19 @@ pub struct OldAccount {
     /// The owner's family name.
     #[serde(default)]
     pub family_name: Option<String>,
+    /// In which language they are written to: a tag such as `de` or `pt-BR`.
+    #[serde(default)]
+    pub language: Option<String>,
+    /// Whether it has a second factor there. One that is not handed out with it keeps the account from coming here: its password alone
+    /// would log in.
+    #[serde(default)]
+    pub has_second_factor: bool,
+    /// The seed of its time-based codes, in base32 or as an `otpauth://` URI.
+    #[serde(default)]
+    pub totp_secret: Option<String>,
+    /// The hashes of its recovery codes.
+    #[serde(default)]
+    pub recovery_codes: Vec<String>,
 }
 
 /// Says nothing of whose it is.

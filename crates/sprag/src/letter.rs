@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::keys::KeyRing;
 use crate::news::News;
@@ -45,6 +46,8 @@ pub enum LetterKind {
     RecoveryCodeUsed,
     /// A recovery code stood in for a second factor, and three are left.
     RecoveryCodesFew,
+    /// Recovery codes were made in the place of those from before.
+    RecoveryCodesMade,
     /// Invites somebody to make an account.
     Invite,
     /// The account is to be erased; it has a link by which it is kept.
@@ -55,7 +58,7 @@ pub enum LetterKind {
 
 impl LetterKind {
     /// Every one of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::News,
@@ -71,8 +74,33 @@ impl LetterKind {
         Self::FactorRemoved,
         Self::RecoveryCodeUsed,
         Self::RecoveryCodesFew,
+        Self::RecoveryCodesMade,
         Self::Test,
     ];
+
+    /// Whether its reader has asked for it just now, or somebody who says that they are; the others tell what happened.
+    #[must_use]
+    pub fn is_asked_for(self) -> bool {
+        match self {
+            Self::VerifyEmail
+            | Self::ResetPassword
+            | Self::ChangeEmail
+            | Self::LogIn
+            | Self::LogInCode
+            | Self::Invite
+            | Self::Test => true,
+            Self::News
+            | Self::FactorAdded
+            | Self::FactorRemoved
+            | Self::RecoveryCodeUsed
+            | Self::RecoveryCodesFew
+            | Self::RecoveryCodesMade
+            | Self::SignUpKnown
+            | Self::ChangeEmailKnown
+            | Self::EmailChanged
+            | Self::AccountDeletion => false,
+        }
+    }
 
     /// Its name, which is also that of its templates.
     #[must_use]
@@ -91,6 +119,7 @@ impl LetterKind {
             Self::FactorRemoved => "factor_removed",
             Self::RecoveryCodeUsed => "recovery_code_used",
             Self::RecoveryCodesFew => "recovery_codes_few",
+            Self::RecoveryCodesMade => "recovery_codes_made",
             Self::Invite => "invite",
             Self::AccountDeletion => "account_deletion",
             Self::Test => "test",
@@ -107,7 +136,7 @@ pub struct Letter {
     pub to: String,
     /// What people call whoever reads it, if anything is known.
     pub name: Option<String>,
-    /// The languages that whoever asked for it reads, as their browser says (`Accept-Language`).
+    /// The languages that its reader reads, as a browser says (`Accept-Language`) or as they chose.
     pub languages: Option<String>,
     /// The token of its link, where it has one.
     pub token: Option<String>,
@@ -152,6 +181,17 @@ impl Letter {
             ip: requester.ip.clone(),
             at,
         }
+    }
+
+    /// To the owner of an account: by what people call them, and in the language that they chose, unless whoever asked for it just now
+    /// reads another.
+    #[must_use]
+    pub fn to_owner_of(self, account: &Account) -> Self {
+        let told = &account.particulars;
+        let called = told.name.clone().or_else(|| told.given_name.clone());
+        let (own, asked) = (told.language.clone(), self.languages.clone());
+        let languages = if self.kind.is_asked_for() { asked.or(own) } else { own.or(asked) };
+        Self { name: called.or_else(|| account.username.clone()), languages, ..self }
     }
 
     /// With a link.

@@ -62,6 +62,9 @@ pub enum Impossible {
     /// Browsers have passkeys on pages that came encrypted only, but for localhost.
     #[error("{0} is not https, and browsers have passkeys nowhere else but on localhost")]
     NotEncrypted(String),
+    /// The name is one below which anybody may have theirs, as `org`.
+    #[error("{0} is a whole top-level domain, and browsers bind no passkey to one")]
+    WholeDomain(String),
     /// The site is not below the name.
     #[error("{origin} is not at {rp_id} or below it, so browsers use none of its passkeys there")]
     Elsewhere {
@@ -87,6 +90,9 @@ impl Passkeys {
         let url = site(origin)?;
         let name = url.domain().unwrap_or_default().to_owned();
         let rp_id = rp_id.unwrap_or(&name);
+        if rp_id != name && !rp_id.contains('.') {
+            return Err(Impossible::WholeDomain(rp_id.to_owned()));
+        }
         let elsewhere = || Impossible::Elsewhere { rp_id: rp_id.to_owned(), origin: origin.to_owned() };
         let mut builder = WebauthnBuilder::new(rp_id, &url).map_err(|_| elsewhere())?.rp_name(service);
         let mut origins = vec![url.origin().ascii_serialization()];
@@ -248,6 +254,7 @@ mod tests {
         let at = |rp_id| Passkeys::new("https://auth.example.org", Some(rp_id), &[], "Example").map(drop);
         assert_eq!(at("example.org"), Ok(()));
         assert!(at("example.com").is_err() && at("other.example.org").is_err());
+        assert_eq!(at("org"), Err(Impossible::WholeDomain("org".to_owned())));
     }
 
     #[test]

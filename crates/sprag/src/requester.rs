@@ -15,8 +15,9 @@ pub struct Requester {
     pub user_agent: Option<String>,
     /// The client instance, hashed by [`hash_instance`](crate::token::hash_instance).
     pub instance: ShortHash,
-    /// Whether the client said which instance it is, by a cookie or a header, so that it is no guess.
-    pub is_instance_named: bool,
+    /// The instance that the client said it is, by a cookie or a header, so that it is no guess. A device that has none yet gets its cookie
+    /// with its session: until then this is not the instance that the session will be of.
+    pub named_instance: Option<ShortHash>,
     /// The administrator who does this to somebody's account, where one does: the journal names them.
     pub acting: Option<AccountId>,
     /// Whether the address is that of a peer on this machine or in a private network which nobody has named as a proxy, and
@@ -34,7 +35,7 @@ impl Requester {
             ip: None,
             user_agent: None,
             instance: [0; 16],
-            is_instance_named: false,
+            named_instance: None,
             may_be_proxy: false,
             acting: None,
             languages: None,

@@ -2,6 +2,7 @@
 #![cfg(feature = "postgres")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use sprag::budget::Budget;
@@ -19,7 +20,10 @@ use sprag_rig::{Database, Postgres};
 const HASHES: (usize, usize) = (1, 1000);
 
 async fn nodes(database: &Database, count: usize, batching: Batching) -> Vec<Arc<Engine>> {
-    let settings = Settings { batching, ..Settings::new(database.url().parse().expect("a URL")) };
+    let settings = Settings::new(database.url().parse().expect("a URL"));
+    // A machine that stops for a while is no broken promise: every guess is looked at or refused, and none is put off.
+    let patient = Duration::from_secs(60);
+    let settings = Settings { batching, deadline: patient, pool_wait: patient, ..settings };
     PostgresStore::migrate(&settings).await.expect("migrate");
     let mut ring = None;
     let mut nodes = Vec::new();

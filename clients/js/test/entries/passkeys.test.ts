@@ -28,19 +28,20 @@ let [sprag, front, browser] = [
 ];
 let context: BrowserContext | undefined;
 
-beforeAll(async () => {
-  // Passkeys are bound to the page's origin, so the server is told of it when it starts.
+/** A server, and a page of its origin: passkeys are bound to that, so the server is told of it when it starts. */
+async function begin(env: Record<string, string>): Promise<{ sprag: Sprag; front: Front }> {
   const later = {} as Sprag;
-  front = await startFront(
-    later,
-    (path) => path.startsWith('/api/v1/auth/'),
-    new Map([
-      ['/', PAGE],
-      ['/page.js', await bundled()],
-    ]),
-  );
-  sprag = await startSprag({ env: { SPRAG_PUBLIC_URL: front.url } });
-  Object.assign(later, sprag);
+  const files = new Map([
+    ['/', PAGE],
+    ['/page.js', await bundled()],
+  ]);
+  const front = await startFront(later, (path) => path.startsWith('/api/v1/auth/'), files);
+  const sprag = await startSprag({ env: { SPRAG_PUBLIC_URL: front.url, ...env } });
+  return { sprag: Object.assign(later, sprag), front };
+}
+
+beforeAll(async () => {
+  ({ sprag, front } = await begin({}));
   const executablePath = process.env['SPRAG_TEST_CHROMIUM'] ?? '/usr/bin/chromium';
   browser = await chromium.launch({ executablePath, args: QUIET.split(' ') });
 });
@@ -71,7 +72,7 @@ async function bundled(): Promise<string> {
 }
 
 /** A page, and a device that has passkeys and asks its holder, who is there and says yes. */
-async function open(): Promise<{ page: Page; device: CDPSession; authenticatorId: string }> {
+async function open(url = (front as Front).url): Promise<{ page: Page; device: CDPSession; authenticatorId: string }> {
   context = await (browser as Browser).newContext();
   const page = await context.newPage();
   const device = await context.newCDPSession(page);
@@ -87,12 +88,12 @@ async function open(): Promise<{ page: Page; device: CDPSession; authenticatorId
       automaticPresenceSimulation: true,
     },
   });
-  await load(page);
+  await load(page, url);
   return { page, device, authenticatorId };
 }
 
-async function load(page: Page): Promise<void> {
-  await page.goto((front as Front).url);
+async function load(page: Page, url = (front as Front).url): Promise<void> {
+  await page.goto(url);
   await page.waitForFunction(() => (window as unknown as Shown).app !== undefined);
   await page.evaluate(() => (window as unknown as Shown).app.client.ready);
 }
@@ -158,6 +159,30 @@ test('a passkey opens a session without a name or a password', async () => {
   expect([await state(page), await claims(page)]).toMatchObject(['signed-in', { amr: ['hwk', 'mfa'], acr: 'aal2' }]);
 });
 
+test('whoever must have a second factor makes a passkey, and is logged in by it', async () => {
+  const strict = await begin({ SPRAG_SECOND_FACTOR: 'required' });
+  try {
+    await strict.sprag.createUser('fay');
+    const { page } = await open(strict.front.url);
+    expect(await patiently(page, 'logIn', 'fay', PASSWORD)).toMatchObject({ code: 'enrolment_required' });
+    const added = await page.evaluate(async (password) => {
+      const { app } = window as unknown as Shown;
+      const error: unknown = await app.client.login({ username: 'fay', password }).catch((error: unknown) => error);
+      const next = app.needed(error);
+      return next && app.enrol(next);
+    }, PASSWORD);
+    expect(added?.['recovery_codes']).toHaveLength(10);
+    expect([await state(page), await claims(page)]).toMatchObject(['signed-in', { amr: ['pwd', 'hwk', 'mfa'] }]);
+    await logOut(page);
+    expect(await patiently(page, 'logIn', 'fay', PASSWORD)).toEqual({ done: null });
+    expect(await claims(page)).toMatchObject({ amr: ['pwd', 'hwk', 'mfa'], acr: 'aal2' });
+  } finally {
+    await context?.close();
+    strict.front.close();
+    await strict.sprag.stop();
+  }
+});
+
 test('a browser offers passkeys where a name is typed, until somebody chooses one', async () => {
   const { page, device, authenticatorId } = await withPasskey('cleo');
   await load(page);
@@ -209,7 +234,9 @@ test('whoever the device does not recognise is let in nowhere', async () => {
 test('what a log-in needs next is read from its refusal, and from no other', () => {
   const body = { mfa_token: 'spo_x', factors: ['passkey', 'totp'], expires_in: 300 };
   const waits = new SpragError('second_factor_required', 'a second factor is asked for', 401, body);
-  expect(needed(waits)).toEqual({ token: 'spo_x', factors: ['passkey', 'totp'], expiresIn: 300 });
+  expect(needed(waits)).toEqual({ token: 'spo_x', factors: ['passkey', 'totp'], expiresIn: 300, isEnrolment: false });
+  const enrols = new SpragError('enrolment_required', 'a second factor must be added', 401, { mfa_token: 'spo_y', factors: [] });
+  expect(needed(enrols)).toEqual({ token: 'spo_y', factors: [], expiresIn: 0, isEnrolment: true });
   expect(needed(new SpragError('credentials_invalid', 'wrong', 401, body))).toBeUndefined();
   expect(needed(new TypeError('broken'))).toBeUndefined();
 });

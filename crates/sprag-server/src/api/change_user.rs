@@ -19,6 +19,7 @@ pub(crate) const SPEC: Spec = Spec {
         Input::FullName,
         Input::GivenName,
         Input::FamilyName,
+        Input::Language,
         Input::Role,
         Input::IsAdmin,
         Input::IsDisabled,
@@ -51,6 +52,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         name: told(Input::FullName),
         given_name: told(Input::GivenName),
         family_name: told(Input::FamilyName),
+        language: told(Input::Language),
         is_admin: inputs.flag(Input::IsAdmin),
         is_disabled: inputs.flag(Input::IsDisabled),
         is_email_verified: inputs.flag(Input::IsEmailVerified),
@@ -105,7 +107,11 @@ fn at_field(context: &RouteContext, inputs: &Inputs<'_>, error: Error) -> Proble
                 .into_iter()
                 .zip(came)
                 .find(|(input, came)| *came && is_wrong(*input));
-            let particulars = [Input::FullName, Input::GivenName, Input::FamilyName, Input::Role];
+            let is_no_language = |text: &str| !sprag::account::is_language(text);
+            let particulars = match inputs.get(Input::Language).is_some_and(is_no_language) {
+                true => vec![Input::Language],
+                false => vec![Input::FullName, Input::GivenName, Input::FamilyName, Input::Role],
+            };
             let is_told = particulars.iter().any(|input| inputs.get(*input).is_some());
             let left = if is_told { &particulars[..] } else { &[Input::IsEmailVerified] };
             wrong.map_or_else(|| context.field_of(left), |(input, _)| context.field_of(&[input]))

@@ -1,8 +1,10 @@
 //! `confirm_totp`: makes a second factor of a seed, by its first code.
 
 use axum::response::Response;
+use hyper::StatusCode;
 use serde_json::{Value, json};
 use sprag::Refusal;
+use sprag::engine::NewFactor;
 use sprag::factor::recovery::RecoveryCode;
 
 use super::context::{Call, RouteContext};
@@ -19,7 +21,7 @@ pub(crate) const SPEC: Spec = Spec {
     rules: &[has_id, requires_code],
     reads_body: true,
     takes_id: Some(IdOf::Factor),
-    answer: Answer::Json { schema, example },
+    answer: Answer::Json { schema: told_of_pair, example },
     unavailable: "the service cannot answer just now, and the second factor may count from now on or not; list them in a second to see, \
                   and make recovery codes anew if it does",
     refuses: &[
@@ -29,6 +31,7 @@ pub(crate) const SPEC: Spec = Spec {
         "factors_full",
         "link_invalid",
         "login_refused",
+        "place_refused",
         "rate_limited",
     ],
     ..Spec::named("confirm_totp", "Show the first code of an app; from then on it is a second factor")
@@ -53,7 +56,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         By::LogIn(token) => {
             let parts = &call.parts;
             let login = LoggingIn::begin(context, parts, &inputs, requester).await?;
-            login.enrol(parts, (token, id, code)).await
+            login.enrol(parts, (token, NewFactor::Totp(id, code)), StatusCode::OK).await
         }
     }
 }
@@ -64,10 +67,12 @@ pub(super) fn told(codes: &[RecoveryCode]) -> Response {
     json_answer(&json!({ "recovery_codes": codes }))
 }
 
-fn schema() -> Value {
+/// What is told of a factor that was added: with `mfa_token`, also the pair of the session that waited for it.
+pub(super) fn told_of_pair() -> Value {
     json!({
         "type": "object",
         "properties": {
+            "id": { "type": "string", "format": "uuid", "description": "Which of the account's factors it is." },
             "recovery_codes": {
                 "type": "array",
                 "items": { "type": "string" },

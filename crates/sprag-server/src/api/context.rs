@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use sprag::account::Account;
 use sprag::audit::Severity;
 use sprag::authn::{DeviceText, Shown};
-use sprag::engine::{Caller, ClientPolicy, Confirmation, Requester, TokenPair};
+use sprag::engine::{Caller, ClientPolicy, Confirmation, Requester, SecondFactor, TokenPair};
 use sprag::hooks::Hooks;
 use sprag::proof_of_work::Solved;
 use sprag::security::Outcome;
@@ -34,6 +34,7 @@ use crate::edge::response::{JSON, bodiless, with_body};
 use crate::edge::transport::{self, By, Carried};
 use crate::edge::wiped::WipedFields;
 use crate::edge::{instance, instead};
+use crate::places::Fence;
 use crate::profile::{Fact, Facts, Input, Inputs, Needs, Pair, Profile, Route, TakeError, Transport};
 
 /// How much of a device's label is remembered, in bytes.
@@ -162,7 +163,7 @@ impl RouteContext {
 
     /// Who asks, where an administrator does something to an account: the journal names them.
     pub(crate) fn acting(&self, parts: &Parts, administrator: &Caller) -> Result<Requester, Problem> {
-        Ok(Requester { acting: Some(administrator.key.account), ..self.requester(parts)? })
+        Ok(Requester { acting: Some(administrator.key.account), ..self.reader(parts)? })
     }
 
     /// Lets a request in that comes from a place from which its action may be asked for. It is asked before anything else, so
@@ -174,6 +175,15 @@ impl RouteContext {
             Pair::OfThisSession => ("refresh", &fences.refresh),
             Pair::OfNewSession | Pair::OfNewSessionIfTold { .. } => (LOGIN, &fences.login),
         };
+        self.expect_inside(parts, what, fences)
+    }
+
+    /// As [`expect_place`](Self::expect_place), where the request opens a session only because of what its body says.
+    pub(crate) fn expect_place_of_login(&self, parts: &Parts) -> Result<(), Problem> {
+        self.expect_inside(parts, LOGIN, &self.served.profile.fences.login)
+    }
+
+    fn expect_inside(&self, parts: &Parts, what: &'static str, fences: &[Fence]) -> Result<(), Problem> {
         let address = request::address(parts, &self.app.proxies);
         if keep_out(&self.app, what, fences, address) { Err(Problem::PlaceRefused) } else { Ok(()) }
     }
@@ -230,11 +240,20 @@ impl RouteContext {
         let caller = self.let_in_at_all(parts).await?;
         if let Some(caller) = &caller
             && self.route.action.wants_fresh()
-            && !Box::pin(self.app.engine.factors().is_fresh(caller, self.app.fresh_for)).await?
+            && (self.lacks_factor(caller)
+                || !Box::pin(self.app.engine.factors().is_fresh(caller, self.app.fresh_for)).await?)
         {
             return Err(Refusal::StepUpRequired.into());
         }
         Ok(caller)
+    }
+
+    /// Whether an administrator who must have a second factor has shown none: they may have become one only after they logged in.
+    fn lacks_factor(&self, caller: &Caller) -> bool {
+        let client = &self.served.client;
+        let of_administrators = self.route.action.needs_admin(self.served.profile.client.registration);
+        let is_asked = client.second_factor != SecondFactor::Optional;
+        of_administrators && is_asked && !caller.state.session.methods.has_factor()
     }
 
     /// What looks an access token up is in boxes: a refresh has none, and would have room for all of it.

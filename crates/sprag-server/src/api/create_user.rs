@@ -19,6 +19,7 @@ pub(crate) const SPEC: Spec = Spec {
         Input::FullName,
         Input::GivenName,
         Input::FamilyName,
+        Input::Language,
         Input::Role,
         Input::IsAdmin,
     ],
@@ -48,6 +49,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         name: inputs.get(Input::FullName),
         given_name: inputs.get(Input::GivenName),
         family_name: inputs.get(Input::FamilyName),
+        language: inputs.get(Input::Language),
         ..NewUser::default()
     };
     let made = context.app.engine.accounts().create(user, &requester).await;

@@ -21,6 +21,6 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let caller = call.caller()?;
     let id = call.id.as_deref().and_then(|id| id.parse().ok()).ok_or(Refusal::FactorUnknown)?;
     let requester = context.reader(&call.parts)?;
-    context.app.engine.factors().remove(&caller, id, &requester).await?;
+    context.app.engine.factors().remove(&context.served.client, &caller, id, &requester).await?;
     Ok(context.shaped(&Facts::default()))
 }

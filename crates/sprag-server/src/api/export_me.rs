@@ -127,6 +127,7 @@ fn told_of_account(account: &Account) -> Value {
         "name": told.name,
         "given_name": told.given_name,
         "family_name": told.family_name,
+        "language": told.language,
         "external_id": told.external.as_ref().map(|external| &external.id),
         "created_at": moment::rfc3339(account.created_at),
     })
@@ -190,7 +191,7 @@ fn example() -> Value {
         "account": {
             "id": "0197c4d2-8c00-7000-8000-000000000001", "username": "ann", "email": "ann@example.org",
             "email_confirmed_at": at, "is_admin": false, "role": "user", "name": null, "given_name": null,
-            "family_name": null, "external_id": null, "created_at": at,
+            "family_name": null, "language": "en", "external_id": null, "created_at": at,
         },
         "has_password": true,
         "known_devices": 1,

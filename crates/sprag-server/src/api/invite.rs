@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::response::Response;
 use sprag::Refusal;
+use sprag::account::is_language;
 use sprag::engine::Invitation;
 use sprag::one_time::Purpose;
 
@@ -16,7 +17,7 @@ use crate::profile::{Answer, Fact, Facts, Input, Needs, Spec};
 pub(crate) const SPEC: Spec = Spec {
     needs: Needs::Administrator,
     wants_fresh: true,
-    takes: &[Input::Email, Input::Role, Input::ExpiresIn],
+    takes: &[Input::Email, Input::Role, Input::Language, Input::ExpiresIn],
     reads_body: true,
     answer: Answer::Shaped { anywhere: &[&[Fact::Invite, Fact::InviteExpiresAt]], each: &[] },
     refuses: &["name_invalid", "name_taken", "registration_closed"],
@@ -41,12 +42,18 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     };
     let requester = context.acting(&call.parts, &caller)?;
     let (email, role) = (inputs.get(Input::Email), inputs.get(Input::Role));
-    let invitation = Invitation { email, role, lasts, profile: Some(context.served.client.profile) };
+    let language = inputs.get(Input::Language);
+    let profile = Some(context.served.client.profile);
+    let invitation = Invitation { email, role, language, lasts, profile };
     let invites = context.app.engine.invites();
     let made = invites.invite(invitation, caller.key.account, &requester).await;
     let made = made.map_err(|error| match error {
         sprag::Error::Refused(Refusal::NameTaken | Refusal::NameInvalid(_)) => {
-            let input = if email.is_some() { Input::Email } else { Input::Role };
+            let input = match language {
+                Some(tag) if !is_language(tag) => Input::Language,
+                _ if email.is_some() => Input::Email,
+                _ => Input::Role,
+            };
             Problem::AtField(context.field_of(&[input]), error)
         }
         error => error.into(),

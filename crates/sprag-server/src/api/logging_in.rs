@@ -2,13 +2,14 @@
 
 use axum::http::request::Parts;
 use axum::response::Response;
+use hyper::StatusCode;
 use serde_json::{Value, json};
 use sprag::authn::{Authenticated, DeviceText, Shown};
 use sprag::engine::{
-    EnrolmentRequest, FactorProof, FactorRequest, LoggedIn, OpenRequest, Requester, TokenPair,
+    Enrolled, EnrolmentRequest, FactorProof, FactorRequest, LoggedIn, NewFactor, OpenRequest, Requester,
+    TokenPair,
 };
 use sprag::factor::recovery::RecoveryCode;
-use uuid::Uuid;
 
 use super::context::{RouteContext, device};
 use crate::edge::refusal::Problem;
@@ -108,27 +109,31 @@ impl<'c> LoggingIn<'c> {
         }
     }
 
-    /// Opens the session of a log-in that waited until its account has a second factor, by the first code of that.
+    /// Opens the session of a log-in that waited until its account has a second factor, by what adds that.
     ///
     /// # Errors
     /// The token or the code is refused, the account or its device; a fault.
     pub(super) async fn enrol(
         self,
         parts: &Parts,
-        (token, id, code): (&str, Uuid, &str),
+        (token, factor): (&str, NewFactor<'_>),
+        status: StatusCode,
     ) -> Result<Response, Problem> {
         let Self { context, requester, shown, by, .. } = &self;
-        let request = EnrolmentRequest { token, id, code, open: self.request() };
+        context.expect_place_of_login(parts)?;
+        let request = EnrolmentRequest { token, factor, open: self.request() };
         let client = &context.served.client;
         let factors = context.app.engine.factors();
-        let (pair, codes) = factors.confirm_enrolment(client, request, shown, requester).await?;
+        let enrolled = factors.confirm_enrolment(client, request, shown, requester).await?;
+        let pair = &enrolled.pair;
         let refresh = &context.served.profile.wire.refresh;
         let (in_cookie, in_body) = transport::ways(refresh, *by);
-        let mut response = json_answer(&told(&pair, &codes, in_body));
+        let mut response = json_answer(&told(&enrolled, in_body));
+        *response.status_mut() = status;
         if let (true, Some(cookie)) = (in_cookie, &refresh.cookie) {
-            cookie::set(&mut response, cookie, &pair);
+            cookie::set(&mut response, cookie, pair);
         }
-        Ok(self.handing_out(parts, &pair, response))
+        Ok(self.handing_out(parts, pair, response))
     }
 
     async fn hand_out(&self, parts: &Parts, pair: &TokenPair) -> Result<Response, Problem> {
@@ -153,9 +158,11 @@ impl<'c> LoggingIn<'c> {
 }
 
 /// The pair of a session that opened once its account had a second factor, and the recovery codes that came of it.
-fn told(pair: &TokenPair, codes: &[RecoveryCode], in_body: bool) -> Value {
-    let codes: Vec<&str> = codes.iter().map(RecoveryCode::as_str).collect();
+fn told(enrolled: &Enrolled, in_body: bool) -> Value {
+    let Enrolled { pair, id, recovery_codes } = enrolled;
+    let codes: Vec<&str> = recovery_codes.iter().map(RecoveryCode::as_str).collect();
     let mut told = json!({
+        "id": id,
         "recovery_codes": codes,
         "access_token": pair.access_token,
         "token_type": "bearer",

@@ -13,14 +13,14 @@ pub(crate) const SPEC: Spec = Spec {
     wants_fresh: true,
     answer: Answer::Json { schema, example },
     unavailable: "the service cannot answer just now, and the old recovery codes may be good no longer; make them once more in a second",
-    refuses: &["factor_unknown"],
+    refuses: &["factor_unknown", "session_ended"],
     ..Spec::named("new_recovery_codes", "Make ten recovery codes; those from before are good no longer")
 };
 
 pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
     let caller = call.caller()?;
     let requester = context.reader(&call.parts)?;
-    let codes = context.app.engine.factors().new_recovery_codes(caller.key.account, &requester).await?;
+    let codes = context.app.engine.factors().new_recovery_codes(&caller, &requester).await?;
     Ok(told(&codes))
 }
 

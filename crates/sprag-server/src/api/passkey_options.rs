@@ -4,16 +4,18 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::context::{Call, RouteContext};
+use super::enrolling::{By, Enrolling};
 use crate::edge::refusal::Problem;
 use crate::edge::response::json_answer;
-use crate::profile::{Answer, Needs, Spec};
+use crate::profile::{Answer, Input, Needs, Spec};
 
 pub(crate) const SPEC: Spec = Spec {
-    needs: Needs::AccessToken,
+    needs: Needs::AccessTokenOrEnrolment,
     wants_fresh: true,
+    takes: &[Input::MfaToken, Input::Code],
     answer: Answer::Json { schema, example },
     unavailable: "the service cannot answer just now; ask once more in a second",
-    refuses: &["factors_full", "passkeys_unavailable"],
+    refuses: &["code_wrong", "factors_full", "link_invalid", "passkeys_unavailable"],
     ..Spec::named(
         "passkey_options",
         "What a browser needs to make a passkey: the options of navigator.credentials.create",
@@ -21,8 +23,18 @@ pub(crate) const SPEC: Spec = Spec {
 };
 
 pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Response, Problem> {
-    let caller = call.caller()?;
-    Ok(json_answer(&context.app.engine.factors().passkey_options(caller.key.account).await?))
+    let enrolling = Enrolling::of(&mut call)?;
+    let inputs = context.inputs(&enrolling.fields)?;
+    let factors = context.app.engine.factors();
+    let options = match enrolling.by(&inputs, &call.parts)? {
+        By::Caller(caller) => factors.passkey_options(caller.key.account).await?,
+        By::LogIn(token) => {
+            let requester = context.reader(&call.parts)?;
+            let shown = (token, inputs.get(Input::Code));
+            factors.enrol_passkey(&context.served.client, shown, &requester).await?
+        }
+    };
+    Ok(json_answer(&options))
 }
 
 /// Options as the standard has them (WebAuthn level 3), with binary values in base64url.

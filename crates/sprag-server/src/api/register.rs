@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use hyper::StatusCode;
-use sprag::account::Name;
+use sprag::account::{Name, is_language};
 use sprag::engine::{Confirmation, Invite, LoggedIn, NewUser, OpenRequest};
 use sprag::{Error, Refusal};
 
@@ -27,6 +27,7 @@ pub(crate) const SPEC: Spec = Spec {
         Input::FullName,
         Input::GivenName,
         Input::FamilyName,
+        Input::Language,
         Input::Invite,
         Input::Device,
         Input::Transport,
@@ -68,8 +69,10 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     };
     let by = if context.route.gives_pair() { Some(context.way_asked_for(parts, &inputs)?) } else { None };
     let device = device(&inputs);
-    let (client, is_trusted) = (&context.served.client, !context.is_anonymous());
-    let user = registering::account(|input| inputs.get(input), client, invite.as_ref(), is_trusted);
+    let (client, languages) = (&context.served.client, requester.languages.clone());
+    let (is_trusted, languages) = (!context.is_anonymous(), languages.as_deref());
+    let user =
+        registering::account(|input| inputs.get(input), client, invite.as_ref(), is_trusted, languages);
     if context.is_anonymous() {
         expect_choosable(context, &user)?;
     }
@@ -136,6 +139,9 @@ pub(super) fn naming_names(context: &RouteContext, user: &NewUser<'_>, error: Er
         }
         Error::Refused(Refusal::NameInvalid(_)) if is_wrong(user.email.map(Name::email)) => {
             context.field_of(&email)
+        }
+        Error::Refused(Refusal::NameInvalid(_)) if user.language.is_some_and(|tag| !is_language(tag)) => {
+            context.field_of(&[Input::Language])
         }
         Error::Refused(Refusal::NameInvalid(_)) if user.username.is_some() || user.email.is_some() => {
             context.field_of(&[Input::FullName, Input::GivenName, Input::FamilyName])

@@ -21,6 +21,7 @@ pub(crate) const SPEC: Spec = Spec {
     refuses: &[
         "code_wrong",
         "current_password_wrong",
+        "enrolment_required",
         "field_missing",
         "passkeys_unavailable",
         "password_rejected",

@@ -303,10 +303,11 @@ pub(crate) fn requester(
     let own = LastClient::default();
     let last = parts.extensions.get::<Asking>().map_or(&own, Asking::last_client);
     let client = last.next(user_agent, address);
-    let (instance, is_instance_named) = instance::of(&parts.headers, device_cookie, &client)?;
+    let (instance, is_named) = instance::of(&parts.headers, device_cookie, &client)?;
+    let named_instance = is_named.then_some(instance);
     let (ip, user_agent) = (client.ip.clone(), client.user_agent.clone());
     let (acting, languages) = (None, None);
-    Ok(Requester { ip, user_agent, instance, is_instance_named, may_be_proxy, acting, languages })
+    Ok(Requester { ip, user_agent, instance, named_instance, may_be_proxy, acting, languages })
 }
 
 /// The address that a request comes from, as far as it is known.

@@ -40,7 +40,8 @@ impl Links {
             | LetterKind::FactorAdded
             | LetterKind::FactorRemoved
             | LetterKind::RecoveryCodeUsed
-            | LetterKind::RecoveryCodesFew => "not-me",
+            | LetterKind::RecoveryCodesFew
+            | LetterKind::RecoveryCodesMade => "not-me",
             LetterKind::SignUpKnown
             | LetterKind::ChangeEmailKnown
             | LetterKind::LogInCode

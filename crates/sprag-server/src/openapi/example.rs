@@ -172,6 +172,7 @@ fn sent(profile: &Profile, route: &Route, field: &TakenField) -> String {
         Input::FullName => format!("{} Example", capitalised(person)),
         Input::GivenName => capitalised(person),
         Input::FamilyName => "Example".to_owned(),
+        Input::Language => "de".to_owned(),
         Input::Email => format!("{person}@example.org"),
         Input::Password | Input::CurrentPassword => "an example of a password".to_owned(),
         Input::NewPassword => "another example of a password".to_owned(),
@@ -274,6 +275,7 @@ fn account(name: &str) -> Account {
             name: Some(format!("{} Example", capitalised(name))),
             given_name: Some(capitalised(name)),
             family_name: Some("Example".to_owned()),
+            language: Some("en".to_owned()),
             ..Particulars::default()
         },
         ..Account::new(AccountId(id(1)), NOON)

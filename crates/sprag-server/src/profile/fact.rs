@@ -81,6 +81,8 @@ facts! {
     AccountGivenName = "account.given_name", Text;
     /// The owner's family name, if it is known.
     AccountFamilyName = "account.family_name", Text;
+    /// In which language the account's owner is written to, if that is known: a tag such as `de` or `pt-BR`.
+    AccountLanguage = "account.language", Text;
     /// Whether the account may log in.
     AccountIsActive = "account.is_active", Flag;
     /// Whether the account may log in no more.
@@ -215,6 +217,7 @@ impl Fact {
         Self::AccountName,
         Self::AccountGivenName,
         Self::AccountFamilyName,
+        Self::AccountLanguage,
         Self::AccountIsActive,
         Self::AccountIsDisabled,
         Self::AccountCreatedAt,
@@ -278,6 +281,7 @@ impl Fact {
                 | Self::AccountName
                 | Self::AccountGivenName
                 | Self::AccountFamilyName
+                | Self::AccountLanguage
                 | Self::ItemLastUsedAt
                 | Self::ItemIp
                 | Self::ItemUserAgent

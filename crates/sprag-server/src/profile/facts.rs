@@ -216,6 +216,7 @@ impl<'a> Facts<'a> {
             | Fact::AccountName
             | Fact::AccountGivenName
             | Fact::AccountFamilyName
+            | Fact::AccountLanguage
             | Fact::AccountIsActive
             | Fact::AccountIsDisabled
             | Fact::AccountCreatedAt => match item {
@@ -284,6 +285,7 @@ fn account_value(account: &Account, profile: Option<ProfileId>, fact: Fact) -> O
         Fact::AccountName => account.particulars.name.as_deref().map(Scalar::Text),
         Fact::AccountGivenName => account.particulars.given_name.as_deref().map(Scalar::Text),
         Fact::AccountFamilyName => account.particulars.family_name.as_deref().map(Scalar::Text),
+        Fact::AccountLanguage => account.particulars.language.as_deref().map(Scalar::Text),
         Fact::AccountIsActive => Some(Scalar::Flag(account.disabled_at.is_none())),
         Fact::AccountIsDisabled => Some(Scalar::Flag(account.disabled_at.is_some())),
         Fact::AccountCreatedAt => Some(Scalar::Time(account.created_at)),

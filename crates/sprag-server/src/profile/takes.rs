@@ -53,6 +53,8 @@ inputs! {
     GivenName = "given_name";
     /// The owner's family name.
     FamilyName = "family_name";
+    /// In which language the owner is written to: a tag such as `de` or `pt-BR`.
+    Language = "language";
     /// The password in force, asked for once more.
     CurrentPassword = "current_password";
     /// The password to come.

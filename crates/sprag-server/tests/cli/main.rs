@@ -6,6 +6,7 @@ mod audit;
 mod beside;
 mod by_hand;
 mod evidence;
+mod factors;
 mod files;
 mod given;
 mod healthy;

@@ -34,47 +34,59 @@ fn a_profile_is_shown_changed_and_checked() {
     let profile = folder.run(&["profile", "show", "sprag"]).succeeds();
     folder.write("shop.toml", &profile);
     assert_snapshot!(folder.run(&["profile", "check", "shop.toml"]).succeeds(), @r#"
-    shop.toml is a profile: shop, id 1, 37 calls
-      POST   /api/v1/auth/login                 login
-      POST   /api/v1/auth/refresh               refresh
-      POST   /api/v1/auth/logout                logout
-      POST   /api/v1/auth/logout-all            logout_all
-      POST   /api/v1/auth/logout/all            logout_all
-      GET    /api/v1/auth/me                    me
-      POST   /api/v1/auth/register              register
-      POST   /api/v1/auth/invites               invite
-      GET    /api/v1/auth/sessions              sessions
-      DELETE /api/v1/auth/sessions/{id}         end_session
-      GET    /api/v1/auth/admin/sessions/{id}   explain
-      POST   /api/v1/auth/password              password
-      GET    /api/v1/auth/me/export             export_me
-      DELETE /api/v1/auth/me                    delete_me
-      POST   /api/v1/auth/me/delete             delete_me
-      POST   /api/v1/auth/me/keep               keep_me
-      POST   /api/v1/auth/password/forgot       forgot_password
-      POST   /api/v1/auth/password/reset        reset_password
-      POST   /api/v1/auth/email/verify          verify_email
-      POST   /api/v1/auth/email/verification    send_verification
-      POST   /api/v1/auth/email                 change_email
-      POST   /api/v1/auth/email/confirm         confirm_email
-      POST   /api/v1/auth/email/undo            undo_email
-      POST   /api/v1/auth/not-me                not_me
-      POST   /api/v1/auth/step-up               step_up
-      GET    /api/v1/admin/users                users
-      POST   /api/v1/admin/users                create_user
-      GET    /api/v1/admin/users/{id}           user
-      PATCH  /api/v1/admin/users/{id}           change_user
-      DELETE /api/v1/admin/users/{id}           delete_user
-      POST   /api/v1/admin/users/{id}/password  set_password
-      GET    /api/v1/admin/users/{id}/sessions  user_sessions
-      DELETE /api/v1/admin/users/{id}/sessions  end_user_sessions
-      DELETE /api/v1/admin/sessions/{id}        end_any_session
-      GET    /api/v1/admin/users/{id}/events    user_events
-      GET    /api/v1/admin/events               events
-      GET    /api/v1/admin/report               report
-      GET    /api/v1/auth/challenge             challenge, off until the setting proof-of-work is on
-      POST   /api/v1/auth/code                  send_code, off until offers has "send_code"
-      POST   /api/v1/auth/code/login            login_by_code, off until offers has "login_by_code"
+    shop.toml is a profile: shop, id 1, 49 calls
+      POST   /api/v1/auth/login                      login
+      POST   /api/v1/auth/refresh                    refresh
+      POST   /api/v1/auth/logout                     logout
+      POST   /api/v1/auth/logout-all                 logout_all
+      POST   /api/v1/auth/logout/all                 logout_all
+      GET    /api/v1/auth/me                         me
+      POST   /api/v1/auth/register                   register
+      POST   /api/v1/auth/invites                    invite
+      GET    /api/v1/auth/sessions                   sessions
+      DELETE /api/v1/auth/sessions/{id}              end_session
+      GET    /api/v1/auth/admin/sessions/{id}        explain
+      POST   /api/v1/auth/password                   password
+      GET    /api/v1/auth/me/export                  export_me
+      DELETE /api/v1/auth/me                         delete_me
+      POST   /api/v1/auth/me/delete                  delete_me
+      POST   /api/v1/auth/me/keep                    keep_me
+      POST   /api/v1/auth/password/forgot            forgot_password
+      POST   /api/v1/auth/password/reset             reset_password
+      POST   /api/v1/auth/email/verify               verify_email
+      POST   /api/v1/auth/email/verification         send_verification
+      POST   /api/v1/auth/email                      change_email
+      POST   /api/v1/auth/email/confirm              confirm_email
+      POST   /api/v1/auth/email/undo                 undo_email
+      POST   /api/v1/auth/not-me                     not_me
+      POST   /api/v1/auth/step-up                    step_up
+      POST   /api/v1/auth/login/factor               login_factor
+      GET    /api/v1/auth/factors                    factors
+      DELETE /api/v1/auth/factors/{id}               end_factor
+      POST   /api/v1/auth/factors/totp               add_totp
+      POST   /api/v1/auth/factors/totp/{id}/confirm  confirm_totp
+      POST   /api/v1/auth/factors/recovery-codes     new_recovery_codes
+      POST   /api/v1/auth/factors/passkey/options    passkey_options
+      POST   /api/v1/auth/factors/passkey            add_passkey
+      POST   /api/v1/auth/login/passkey/options      passkey_request
+      POST   /api/v1/auth/login/passkey              login_passkey
+      GET    /api/v1/admin/users                     users
+      POST   /api/v1/admin/users                     create_user
+      GET    /api/v1/admin/users/{id}                user
+      PATCH  /api/v1/admin/users/{id}                change_user
+      DELETE /api/v1/admin/users/{id}                delete_user
+      POST   /api/v1/admin/users/{id}/password       set_password
+      GET    /api/v1/admin/users/{id}/sessions       user_sessions
+      DELETE /api/v1/admin/users/{id}/sessions       end_user_sessions
+      DELETE /api/v1/admin/sessions/{id}             end_any_session
+      GET    /api/v1/admin/users/{id}/factors        user_factors
+      DELETE /api/v1/admin/users/{id}/factors        reset_user_factors
+      GET    /api/v1/admin/users/{id}/events         user_events
+      GET    /api/v1/admin/events                    events
+      GET    /api/v1/admin/report                    report
+      GET    /api/v1/auth/challenge                  challenge, off until the setting proof-of-work is on
+      POST   /api/v1/auth/code                       send_code, off until offers has "send_code"
+      POST   /api/v1/auth/code/login                 login_by_code, off until offers has "login_by_code"
     "#);
     folder.write("shop.toml", profile.replacen("lifetimes =", "lifetime =", 1));
     let wrong = folder.run(&["profile", "check", "shop.toml"]).fails();

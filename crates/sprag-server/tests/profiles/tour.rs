@@ -314,6 +314,7 @@ pub(crate) fn fields(route: &Route, client: &LoggedIn) -> Map<String, Value> {
             Input::FullName => "Carol Jones",
             Input::GivenName => "Carol",
             Input::FamilyName => "Jones",
+            Input::Language => "de",
             Input::RefreshToken => client.refresh.as_str(),
             Input::Device => "Carol's phone",
             Input::Transport => "body",

@@ -37,6 +37,7 @@ fn changes(account: &str, session: &str) -> Vec<(&'static str, String)> {
         ("DELETE", format!("{USERS}/{account}")),
         ("POST", format!("{USERS}/{account}/password")),
         ("DELETE", format!("{USERS}/{account}/sessions")),
+        ("DELETE", format!("{USERS}/{account}/factors")),
         ("DELETE", format!("/api/v1/admin/sessions/{session}")),
     ]
 }
@@ -47,6 +48,7 @@ fn looks(account: &str) -> Vec<(&'static str, String)> {
         ("GET", USERS.to_owned()),
         ("GET", format!("{USERS}/{account}")),
         ("GET", format!("{USERS}/{account}/sessions")),
+        ("GET", format!("{USERS}/{account}/factors")),
         ("GET", format!("{USERS}/{account}/events")),
         ("GET", "/api/v1/admin/events".to_owned()),
         ("GET", "/api/v1/admin/report".to_owned()),
@@ -138,7 +140,7 @@ async fn an_administrator_makes_an_account_that_can_log_in_and_the_journal_says_
     let device = root.logs_in().await;
     let body = json!({
         "username": "carol", "email": "carol@example.org", "password": "carol's battery staple", "name": "Carol Jones",
-        "given_name": "Carol", "family_name": "Jones", "role": "editor", "is_admin": false,
+        "given_name": "Carol", "family_name": "Jones", "language": "pt-BR", "role": "editor", "is_admin": false,
     });
     let made = world.sends(device.bearer_call("POST", USERS).json(&body)).await.is(201);
     let mut expected = body.clone();

@@ -13,7 +13,7 @@ const INVITES: &str = "/api/v1/auth/invites";
 const NEW: &str = "another good password";
 
 const REGISTER: &str = "takes = { username = \"$username?\", email = \"$email?\", password = \"$password\", \
-                        invite = \"$invite?\", altcha = \"$altcha?\" }\nstatus = 201";
+                        language = \"$language?\", invite = \"$invite?\", altcha = \"$altcha?\" }\nstatus = 201";
 
 fn registering(how: &str, confirmation: &str) -> World {
     let line = format!("registration = {how:?}\nemail_confirmation = {confirmation:?}\n");

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use serde_json::json;
 use sprag::Fault;
+use sprag::factor::totp::Seed;
 use sprag::hooks::{Hooks, OldAccount, OldAccounts};
 use sprag::letter::LetterKind;
 use sprag::limits::Rates;
@@ -35,6 +36,10 @@ impl OldSystem {
             name: Some("Carol Example".to_owned()),
             given_name: None,
             family_name: None,
+            language: Some("de".to_owned()),
+            has_second_factor: false,
+            totp_secret: None,
+            recovery_codes: Vec::new(),
         };
         Arc::new(Self {
             account: Mutex::new(Some(carol)),
@@ -197,4 +202,38 @@ async fn a_forgotten_password_brings_the_account_once_the_link_is_used() {
     old.was_asked();
     logs_in(&world, "carol", OLD).await.refused(401, "credentials_invalid");
     assert_eq!(old.was_asked(), 0, "what was right there is so no more");
+}
+
+/// RFC 6238's own seed.
+const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+
+#[tokio::test]
+async fn an_account_with_a_second_factor_there_was_opened_here_by_its_password_alone() {
+    let old = OldSystem::with_carol();
+    let world = world(&old);
+    old.has(|carol| carol.has_second_factor = true);
+    logs_in(&world, "carol", OLD).await.refused(401, "credentials_invalid");
+    forgets(&world, "carol@example.org").await;
+    assert!(world.letters().await.is_empty(), "nor does a link bring it");
+    old.has(|carol| carol.totp_secret = Some("no seed!".to_owned()));
+    logs_in(&world, "carol", OLD).await.refused(401, "credentials_invalid");
+    assert!(world.engine.accounts().find("carol").await.is_err(), "it does not come without its factor");
+
+    old.has(|carol| carol.totp_secret = Some(SEED.to_owned()));
+    let answer = logs_in(&world, "carol", OLD).await.refused(401, "second_factor_required");
+    let code = Seed::from_base32(SEED, None).expect("a seed").code(world.now());
+    let body = json!({ "mfa_token": answer.field("mfa_token"), "code": code });
+    world.sends(Call::post("/api/v1/auth/login/factor").json(&body)).await.is(200);
+}
+
+#[tokio::test]
+async fn a_link_that_brings_an_account_brings_its_second_factor() {
+    let old = OldSystem::with_carol();
+    let world = world(&old);
+    old.has(|carol| carol.totp_secret = Some(SEED.to_owned()));
+    forgets(&world, "carol@example.org").await;
+    let token = world.token_by_mail(LetterKind::ResetPassword).await;
+    let reset = Call::post(RESET).json(&json!({ "token": token, "new_password": NEW }));
+    world.sends(reset).await.is(204);
+    logs_in(&world, "carol", NEW).await.refused(401, "second_factor_required");
 }

@@ -8,7 +8,7 @@ use sprag::limits::Rates;
 
 use crate::call::{Answer, Call};
 use crate::passkey::{Key, PRESENT, VERIFIED, decoded};
-use crate::people::{Device, LOGIN, ME, Person, STEP_UP};
+use crate::people::{Device, LOGIN, ME, Person, REFRESH, STEP_UP};
 use crate::world::{ORIGIN, Plan, World, our_profile, second_profile};
 
 const FACTORS: &str = "/api/v1/auth/factors";
@@ -78,6 +78,58 @@ async fn a_passkey_is_a_second_factor_and_stands_in_for_name_and_password() {
     let opened = logs_in(&world, &key.shows(&options)).await.is(200);
     let told = claims(&opened.access_token());
     assert_eq!((&told["amr"], &told["acr"]), (&json!(["hwk", "mfa"]), &json!("aal2")));
+}
+
+#[tokio::test]
+async fn whoever_must_have_a_factor_may_add_a_passkey_and_their_log_in_goes_on_by_it() {
+    let line = "registration = \"admin\"\nsecond_factor = \"required\"\n";
+    let world = World::with(&[("registration = \"admin\"\n", line)]);
+    let ann = world.ann().await;
+    let answer = ann.tries_to_log_in(&laptop(&world), &ann.password).await.refused(401, "enrolment_required");
+    let token = answer.field("mfa_token");
+    let options = world.sends(Call::post(OPTIONS).json(&json!({ "mfa_token": token }))).await.is(200).json();
+    let add = |credential: Value| {
+        Call::post(PASSKEY).json(&json!({ "mfa_token": token, "credential": credential, "label": "her key" }))
+    };
+
+    let mut unverified = Key::new(2);
+    unverified.flags = PRESENT;
+    world.sends(add(unverified.makes(&options))).await.refused(403, "code_wrong");
+    let mut key = Key::new(1);
+    world.sends(add(key.makes(&options))).await.refused(403, "code_wrong");
+
+    let options = world.sends(Call::post(OPTIONS).json(&json!({ "mfa_token": token }))).await.is(200).json();
+    let opened = world.sends(add(key.makes(&options))).await.is(201);
+    assert_eq!(opened.json()["recovery_codes"].as_array().map(Vec::len), Some(10));
+    let told = claims(&opened.access_token());
+    assert_eq!((&told["amr"], &told["acr"]), (&json!(["pwd", "hwk", "mfa"]), &json!("aal2")));
+    let listed = world.sends(Call::get(FACTORS).bearer(&opened.access_token())).await.is(200).json();
+    assert_eq!(listed["factors"][0]["id"], json!(opened.field("id")));
+
+    world.sends(Call::post(OPTIONS).json(&json!({ "mfa_token": token }))).await.refused(400, "link_invalid");
+    waits(&ann, &laptop(&world)).await;
+}
+
+/// A passkey of one account that waits, made for the challenge of another.
+#[tokio::test]
+async fn a_passkey_made_for_another_account_that_waits_is_added_to_neither() {
+    let line = "registration = \"admin\"\nsecond_factor = \"required\"\n";
+    let world = World::with(&[("registration = \"admin\"\n", line)]);
+    let (ann, bob) = (world.ann().await, world.bob().await);
+    let (mut tokens, mut challenges) = (Vec::new(), Vec::new());
+    for person in [&ann, &bob] {
+        let answer = person.tries_to_log_in(&laptop(&world), &person.password).await;
+        let token = answer.refused(401, "enrolment_required").field("mfa_token");
+        let asked = Call::post(OPTIONS).json(&json!({ "mfa_token": token }));
+        challenges.push(world.sends(asked).await.is(200).json());
+        tokens.push(token);
+    }
+    let body = json!({ "mfa_token": tokens[0], "credential": Key::new(1).makes(&challenges[1]) });
+    world.sends(Call::post(PASSKEY).json(&body)).await.refused(403, "code_wrong");
+    for person in [&ann, &bob] {
+        let answer = person.tries_to_log_in(&laptop(&world), &person.password).await;
+        answer.refused(401, "enrolment_required");
+    }
 }
 
 #[tokio::test]
@@ -186,6 +238,32 @@ async fn a_passkey_steps_up_for_its_own_account_only() {
     device.keeps(&answer);
     assert_eq!(claims(&device.access)["amr"], json!(["pwd", "hwk", "mfa"]));
     world.sends(device.bearer_call("POST", OPTIONS)).await.is(200);
+}
+
+/// Its challenge is spent by then, so that the passkey cannot be looked at again.
+#[tokio::test]
+async fn a_step_up_by_passkey_whose_answer_was_lost_is_answered_when_it_comes_again() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let device = ann.logs_in().await;
+    let mut key = Key::new(1);
+    adds(&device, &mut key).await.is(201);
+    let shown = key.shows(&asks(&world).await);
+    let call = |credential: &Value| {
+        let body = json!({ "credential": credential, "refresh_token": device.refresh });
+        device.bearer_call("POST", STEP_UP).json(&body).header("idempotency-key", "step-up-1")
+    };
+    let answer = world.sends(call(&shown)).await.is(200);
+    let again = world.sends(call(&shown)).await.is(200);
+    assert_eq!(answer.refresh_token(), again.refresh_token(), "byte for byte");
+    // Whoever has the tokens and the retry id, and not what the passkey signed, gets nothing.
+    let other = key.shows(&asks(&world).await);
+    for credential in [&other, &json!({}), &json!({ "response": { "signature": "" } })] {
+        world.sends(call(credential)).await.refused(401, "session_ended").because("replaced");
+    }
+    let refresh = Call::post(REFRESH).json(&json!({ "refresh_token": again.refresh_token() }));
+    world.sends(refresh).await.is(200);
+    world.sends(call(&shown)).await.refused(401, "session_ended").because("replaced");
 }
 
 #[tokio::test]

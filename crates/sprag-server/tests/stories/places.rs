@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use sprag::factor::totp::Seed;
 use sprag::letter::LetterKind;
 use sprag_server::places::{Fence, Places};
 use sprag_testkit::mmdb::{Mmdb, city, country};
@@ -103,6 +104,24 @@ async fn who_is_in_a_place_that_is_not_let_in_gets_no_session_whatever_they_type
         assert!(world.seam.calls().is_empty(), "{geo}: the store is not asked");
         assert_eq!(ann.journal().await, journal, "{geo}: and no row is written");
     }
+}
+
+#[tokio::test]
+async fn a_factor_that_was_added_opened_a_session_where_nobody_may_log_in() {
+    let lines = "registration = \"open\"\nsecond_factor = \"required\"\ngeo = { deny = [\"AU\"] }\n";
+    let profile = our_profile(&[("registration = \"admin\"\n", lines)]);
+    let world = World::planned(Plan { profiles: vec![profile], places: places(), ..Plan::default() });
+    let ann = world.ann().await;
+    let body = json!({ "username": "ann", "password": ann.password });
+    let waits = world.sends(Call::post(LOGIN).from(ip(BERLIN)).json(&body)).await;
+    let token = waits.refused(401, "enrolment_required").field("mfa_token");
+    let begin = Call::post("/api/v1/auth/factors/totp").from(ip(BERLIN));
+    let begun = world.sends(begin.json(&json!({ "mfa_token": token }))).await.is(200);
+    let code = Seed::from_base32(&begun.field("secret"), None).expect("a seed").code(world.now());
+    let path = format!("/api/v1/auth/factors/totp/{}/confirm", begun.field("id"));
+    let confirm = Call::post(&path).json(&json!({ "mfa_token": token, "code": code }));
+    world.sends(confirm.clone().from(ip(SYDNEY))).await.refused(403, "place_refused");
+    world.sends(confirm.from(ip(BERLIN))).await.is(200);
 }
 
 #[tokio::test]

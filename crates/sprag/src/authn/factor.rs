@@ -16,7 +16,7 @@ use crate::budget::Budget;
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
 use crate::factor::recovery::{KeptCode, MAX_IMPORTED, hash_typed, hashed_spellings};
-use crate::factor::totp::{DIGITS, KeptSeed};
+use crate::factor::totp::{DIGITS, KeptSeed, typed_code};
 use crate::factor::{FactorKind, Held};
 use crate::limits::{Reserved, Whose};
 use crate::password::{Match, Password, Presence};
@@ -141,9 +141,12 @@ impl Authn<'_> {
         typed: &str,
         requester: &Requester,
     ) -> Result<Code, Fault> {
-        let digits: String = typed.chars().filter(|c| !c.is_whitespace()).take(DIGITS + 1).collect();
-        if digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return self.code_of_app(account, held, &digits);
+        if let Some(digits) = typed_code(typed) {
+            let found = self.code_of_app(account, held, &digits)?;
+            // Codes that another system made may look the same.
+            if !matches!(found, Code::Wrong) {
+                return Ok(found);
+            }
         }
         let found = match own_code(held, typed) {
             Some(found) => Some(found),
@@ -216,6 +219,8 @@ impl Authn<'_> {
         let now = self.clock.now();
         let digits: String = digits.chars().filter(|c| !c.is_whitespace()).take(DIGITS + 1).collect();
         let Some((step, kept)) = self.step_of((account, id.id), row, &digits, now)? else { return Ok(None) };
+        // It counts from now on; when it was begun says nothing of who has it.
+        let kept = KeptSeed { made_at: now, ..kept };
         let to = self.moved_on((account, id.id), &kept, step, now)?;
         let factor = CredentialId { kind: CredentialKind::Totp, id: id.id };
         Ok(Some([

@@ -3,7 +3,7 @@
 use super::commits::{self, NewAccount};
 use super::next_id::NextId;
 use super::{Confirmation, Engine, Invite, Requester, tried_too_often};
-use crate::account::{Account, ConfirmedEmail, External, Name, NameKind, Particulars, particular};
+use crate::account::{Account, ConfirmedEmail, External, Name, NameKind, Particulars, language, particular};
 use crate::audit::EventKind;
 use crate::authn::Authenticated;
 use crate::budget::Budget;
@@ -45,6 +45,8 @@ pub struct NewUser<'a> {
     pub given_name: Option<&'a str>,
     /// The owner's family name.
     pub family_name: Option<&'a str>,
+    /// In which language they are written to where they have not asked for it just now: a tag such as `de` or `pt-BR`.
+    pub language: Option<&'a str>,
     /// Whether its owner is asked to confirm the address.
     pub confirmation: Confirmation,
     /// The invitation that it is made with, if it is: whoever makes it is asked to confirm no address that a letter took that to.
@@ -71,6 +73,7 @@ impl NewUser<'_> {
             name: particular(self.name)?,
             given_name: particular(self.given_name)?,
             family_name: particular(self.family_name)?,
+            language: language(self.language)?,
         };
         let email = self.email.map(|email| email.trim().to_owned());
         Ok(Account {

@@ -2,7 +2,7 @@
 
 use super::commits;
 use super::{Accounts, Requester, tried_too_often};
-use crate::account::{Account, Name, NameKind, Particular, particular};
+use crate::account::{Account, Name, NameKind, Particular, language, particular};
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
@@ -34,6 +34,8 @@ pub struct AccountChanges<'a> {
     pub given_name: Option<&'a str>,
     /// The owner's family name; empty for nothing.
     pub family_name: Option<&'a str>,
+    /// In which language they are written to where they have not asked for it just now; empty for none.
+    pub language: Option<&'a str>,
     /// Whether it may administer others.
     pub is_admin: Option<bool>,
     /// Whether it may log in no more; where it could, its sessions end.
@@ -194,6 +196,9 @@ impl Accounts<'_> {
         for (which, text) in changes.particulars() {
             let Some(text) = text else { continue };
             planned.tell(account, which, particular(Some(text))?);
+        }
+        if let Some(text) = changes.language {
+            planned.tell(account, Particular::Language, language(Some(text))?);
         }
         if let Some(is_admin) = changes.is_admin {
             planned.administer(account, is_admin);

@@ -4,6 +4,7 @@ use crate::account::{Account, Name};
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::error::Fault;
+use crate::one_time::Purpose;
 use crate::session::{AccountId, EndCause, Epoch, SecretHash, Session, SessionDetail, SessionId, SessionKey};
 use crate::store::{Commit, Committed, Ending, Expect, Room, Step, Was};
 
@@ -215,9 +216,13 @@ pub(super) fn end_and_tell(
     Commit { account, expect: Expect::Anything, steps, events: Vec::new() }
 }
 
-/// Ends all of an account's sessions, and has it know no device any more.
+/// Ends all of an account's sessions, and has it know no device any more, nor a change of address that one of them asked for.
 pub(super) fn end_all(account: AccountId, ending: Ending) -> Commit {
-    let steps = vec![Step::KeepDevices { most: 0 }, Step::EndSessions { except: None, with: None, ending }];
+    let steps = vec![
+        Step::KeepDevices { most: 0 },
+        Step::EndTokens { purpose: Purpose::ChangeEmail },
+        Step::EndSessions { except: None, with: None, ending },
+    ];
     Commit { account, expect: Expect::Anything, steps, events: Vec::new() }
 }
 

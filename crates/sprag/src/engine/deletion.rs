@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::grace::{called_off, calling_off};
-use super::letters::{called, spend, token};
+use super::letters::{spend, token};
 use super::{AccountErasure, Accounts, Caller, Error, Letters, LinkTarget, Requester};
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
@@ -74,7 +74,7 @@ impl Accounts<'_> {
                 ..token((account.id, id), purpose, hashed(&secret), now)
             };
             let letter = Letter::asked_for(LetterKind::AccountDeletion, &address, requester, now);
-            let letter = Letter { name: called(&account), ..letter }.with_link(&text, at);
+            let letter = letter.to_owner_of(&account).with_link(&text, at);
             (token, letter.sealed(account.id, (&keys, random), at))
         });
         let key = letter.as_ref().map(|(_, message)| message.key);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::administration::Planned;
 use super::grace::calling_off;
-use super::letters::{TELLS_FOR, addressed, both, bound_to, called};
+use super::letters::{TELLS_FOR, addressed, both, bound_to};
 use super::one_time::{NewToken, Usable};
 use super::{Caller, Letters, LinkTarget, Requester, tried_too_often};
 use crate::account::{Account, Name, NameKind};
@@ -313,7 +313,10 @@ impl Letters<'_> {
     /// A letter to the owner of an account, as it goes into the outbox.
     pub(super) fn to(&self, account: &Account, letter: Letter, gives_up_at: Timestamp) -> Message {
         let Self(engine) = self;
-        let letter = Letter { name: called(account), ..letter };
-        letter.sealed(account.id, (&engine.keys.load(), engine.random.as_ref()), gives_up_at)
+        letter.to_owner_of(account).sealed(
+            account.id,
+            (&engine.keys.load(), engine.random.as_ref()),
+            gives_up_at,
+        )
     }
 }

@@ -1,6 +1,6 @@
 //! Letters that tell the owner of an account what became of its second factors.
 
-use super::letters::{TELLS_FOR, addressed, bound_to, called};
+use super::letters::{TELLS_FOR, addressed, bound_to};
 use super::news::NotMe;
 use super::one_time::NewToken;
 use super::{Engine, Requester};
@@ -40,7 +40,7 @@ impl Engine {
             now,
         );
         let letter = Letter::asked_for(kind, &address, requester, now).with_link(&text, token.expires_at);
-        let letter = Letter { name: called(&account), ..letter };
+        let letter = letter.to_owner_of(&account);
         let (keys, random) = (self.keys.load(), self.random.as_ref());
         let message = letter.sealed(account.id, (&keys, random), now.plus(TELLS_FOR));
         vec![Step::PutToken(Box::new(token)), Step::PutMessage(Box::new(message))]

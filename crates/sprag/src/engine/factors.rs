@@ -3,7 +3,7 @@
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{Caller, Engine, Requester, tried_too_often};
+use super::{Caller, ClientPolicy, Engine, Requester, tried_too_often};
 use crate::account::Account;
 use crate::audit::EventKind;
 use crate::clock::{Timestamp, millis};
@@ -143,8 +143,7 @@ impl Factors<'_> {
             let own = Some(caller.key.session);
             let confirmed = self.confirming(&owner, &held, (id, code), own, requester)?;
             let Confirmed { steps, events, codes } = confirmed;
-            let expect = Expect::Standing(caller.state.epoch);
-            if self.commit_of(account, expect, steps, events, requester).await? {
+            if self.commit_by(caller, steps, events, requester).await? {
                 authn.give_code_back(&reserved).await;
                 return Ok(codes);
             }
@@ -198,6 +197,8 @@ impl Factors<'_> {
         if !held.has_factor() {
             steps.insert(0, Step::ExpectNoFactor);
             steps.extend(self.ends_others(own, requester, now, "a second factor was added"));
+            // It was asked for without the factor, by whoever had a session.
+            steps.push(Step::EndTokens { purpose: Purpose::ChangeEmail });
             let (put, made) = self.makes_codes(now);
             steps.extend(put);
             codes = made;
@@ -207,11 +208,17 @@ impl Factors<'_> {
     }
 
     /// Removes one of the caller's factors, or a seed that waits for its first code. With the last factor its recovery codes go,
-    /// and the account's other sessions end.
+    /// and the account's other sessions end; the caller's, too, where the client's profile wants a factor of the account.
     ///
     /// # Errors
     /// [`Refusal::FactorUnknown`]; [`Refusal::SessionEnded`] where the session that asks ended meanwhile; a [`Fault`].
-    pub async fn remove(&self, caller: &Caller, id: Uuid, requester: &Requester) -> Result<(), Error> {
+    pub async fn remove(
+        &self,
+        client: &ClientPolicy,
+        caller: &Caller,
+        id: Uuid,
+        requester: &Requester,
+    ) -> Result<(), Error> {
         let Self(engine) = self;
         let account = caller.key.account;
         for _ in 0..=MAX_MISSES {
@@ -221,20 +228,27 @@ impl Factors<'_> {
             let (credential, row) = found.ok_or(Refusal::FactorUnknown)?;
             let mut steps = vec![Step::ForgetCredential { id: credential, was: Some(row.to_vec()) }];
             let mut events = Vec::new();
+            let owner = engine.accounts().get(account).await?;
             if credential.kind != CredentialKind::WaitingTotp {
-                let owner = engine.accounts().get(account).await?;
                 steps.extend(engine.tells_owner(&owner, LetterKind::FactorRemoved, requester, now));
                 events.push((EventKind::FactorRemoved, Some(credential.kind.name().to_owned())));
                 steps.push(Step::ForgetCredentials(CredentialKind::Remembered));
             }
-            if is_last(&held, credential) {
-                steps.push(Step::ExpectNoFactor);
-                steps.push(Step::ForgetCredentials(CredentialKind::RecoveryCode));
-                let why = "the last second factor was removed";
-                steps.extend(self.ends_others(Some(caller.key.session), requester, now, why));
+            let mut others = factors_of(&held).filter(|(id, _)| *id != credential);
+            match others.next() {
+                _ if !CredentialKind::FACTORS.contains(&credential.kind) => {}
+                // Somebody who removes that one at the same moment would take the last one away as if it were not.
+                Some(other) => steps.push(stays(other, now)),
+                None => {
+                    steps.push(Step::ExpectNoFactor);
+                    steps.push(Step::ForgetCredentials(CredentialKind::RecoveryCode));
+                    let why = "the last second factor was removed";
+                    // Who must have one goes on with none: their next log-in has them add it.
+                    let own = (!client.second_factor.is_asked_of(&owner)).then_some(caller.key.session);
+                    steps.extend(self.ends_others(own, requester, now, why));
+                }
             }
-            if self.commit_of(account, Expect::Standing(caller.state.epoch), steps, events, requester).await?
-            {
+            if self.commit_by(caller, steps, events, requester).await? {
                 return Ok(());
             }
             self.expect_live(caller).await?;
@@ -242,25 +256,34 @@ impl Factors<'_> {
         Err(tried_too_often("remove a second factor").into())
     }
 
-    /// Makes recovery codes in the place of those that there are.
+    /// Makes recovery codes in the place of those that there are, and tells the owner.
     ///
     /// # Errors
-    /// [`Refusal::FactorUnknown`] where the account has no second factor that they could stand in for; a [`Fault`].
+    /// [`Refusal::FactorUnknown`] where the account has no second factor that they could stand in for; [`Refusal::SessionEnded`] where
+    /// the session that asks ended meanwhile; a [`Fault`].
     pub async fn new_recovery_codes(
         &self,
-        account: AccountId,
+        caller: &Caller,
         requester: &Requester,
     ) -> Result<Vec<RecoveryCode>, Error> {
         let Self(engine) = self;
-        if !engine.authn().held(account).await?.has_factor() {
-            return Err(Refusal::FactorUnknown.into());
+        let account = caller.key.account;
+        for _ in 0..=MAX_MISSES {
+            let (held, now) = (engine.authn().held(account).await?, engine.now());
+            let factor = factors_of(&held).next().ok_or(Refusal::FactorUnknown)?;
+            let (put, codes) = self.makes_codes(now);
+            let owner = engine.accounts().get(account).await?;
+            let mut steps = vec![stays(factor, now)];
+            steps.extend(put);
+            steps.push(Step::ForgetCredentials(CredentialKind::Remembered));
+            steps.extend(engine.tells_owner(&owner, LetterKind::RecoveryCodesMade, requester, now));
+            let events = vec![(EventKind::RecoveryCodesMade, None)];
+            if self.commit_by(caller, steps, events, requester).await? {
+                return Ok(codes);
+            }
+            self.expect_live(caller).await?;
         }
-        let (steps, codes) = self.makes_codes(engine.now());
-        let events = vec![(EventKind::RecoveryCodesMade, None)];
-        match self.commit_of(account, Expect::Anything, steps, events, requester).await? {
-            true => Ok(codes),
-            false => Err(tried_too_often("make recovery codes").into()),
-        }
+        Err(tried_too_often("make recovery codes").into())
     }
 
     /// Takes all second factors from an account, and what goes with them: for an administrator, when its owner has lost them. Its
@@ -321,20 +344,22 @@ impl Factors<'_> {
         Ok(steps)
     }
 
-    /// Commits a change of an account's factors; `false` where the account, its factors or the session that asks are no longer
+    /// Commits what a caller changes of their factors; `false` where the account, its factors or the session that asks are no longer
     /// as they were.
-    pub(super) async fn commit_of(
+    pub(super) async fn commit_by(
         &self,
-        account: AccountId,
-        expect: Expect,
-        steps: Vec<Step>,
+        caller: &Caller,
+        mut steps: Vec<Step>,
         events: Vec<(EventKind, Option<String>)>,
         requester: &Requester,
     ) -> Result<bool, Fault> {
         let Self(engine) = self;
-        let now = engine.now();
+        let (account, now) = (caller.key.account, engine.now());
+        // "Log out everywhere" moves no epoch, and a session that it ended changes nothing any more.
+        steps.insert(0, Step::ExpectSession(caller.key.session));
         let events = events.into_iter();
         let events = events.map(|(kind, note)| requester.event_of_account(account, kind, now, note));
+        let expect = Expect::Standing(caller.state.epoch);
         let commit = Commit { account, expect, steps, events: events.collect() };
         let is_done = engine.store.commit(commit).await?.is_done();
         if is_done {
@@ -386,8 +411,12 @@ impl Factors<'_> {
     }
 }
 
-/// Whether that is the only factor that the account has.
-fn is_last(held: &Held, credential: CredentialId) -> bool {
-    let mut factors = CredentialKind::FACTORS.into_iter().flat_map(|kind| held.of(kind));
-    CredentialKind::FACTORS.contains(&credential.kind) && factors.all(|(id, _)| id == credential)
+/// The account's factors, with their rows.
+fn factors_of(held: &Held) -> impl Iterator<Item = (CredentialId, &[u8])> {
+    CredentialKind::FACTORS.into_iter().flat_map(|kind| held.of(kind))
+}
+
+/// Applies where a factor is as it was, and changes nothing.
+fn stays((id, row): (CredentialId, &[u8]), at: Timestamp) -> Step {
+    Step::PutCredential { id, was: Was::This(row.to_vec()), to: row.to_vec(), at }
 }

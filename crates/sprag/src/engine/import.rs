@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::commits::{self, NewAccount};
 use super::{ClientPolicy, Engine, Requester};
-use crate::account::{Account, External, Name, NameKind, Particulars};
+use crate::account::{Account, External, Name, NameKind, Particulars, language};
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::{Fault, Refusal};
@@ -25,7 +25,8 @@ mod names;
 mod sessions;
 
 use changes::Changes;
-use factors::{BY_IMPORT, BroughtFactors};
+use factors::BY_IMPORT;
+pub(super) use factors::BroughtFactors;
 pub use names::{NameKept, SameNames};
 pub use sessions::Run;
 
@@ -50,6 +51,8 @@ pub struct ImportedUser<'a> {
     pub given_name: Option<&'a str>,
     /// The owner's family name.
     pub family_name: Option<&'a str>,
+    /// In which language they are written to: a tag such as `de` or `pt-BR`.
+    pub language: Option<&'a str>,
     /// What it may do there.
     pub role: Option<&'a str>,
     /// Whether it may administer others here; `None` where the source system does not say, which is a no for one who is new.
@@ -487,5 +490,7 @@ fn particulars(profile: ProfileId, user: &ImportedUser<'_>) -> Result<Particular
         name: particular(user.name)?,
         given_name: particular(user.given_name)?,
         family_name: particular(user.family_name)?,
+        language: language(user.language)
+            .map_err(|_| refused("a language that is no tag, such as de or pt-BR"))?,
     })
 }

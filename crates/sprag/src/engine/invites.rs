@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Engine, Error, Requester};
-use crate::account::{Name, particular};
+use crate::account::{Name, language, particular};
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::error::Refusal;
@@ -29,6 +29,8 @@ pub struct Invitation<'a> {
     pub email: Option<&'a str>,
     /// What the account may do, as other systems call it.
     pub role: Option<&'a str>,
+    /// In which language the letter is: a tag such as `de` or `pt-BR`. Where nothing is told, the first that the inviter reads.
+    pub language: Option<&'a str>,
     /// For how long it can be used: seven days unless it is less.
     pub lasts: Option<Duration>,
     /// Whose profile's registration it is for, where a page of the server's own asks for what that wants.
@@ -95,6 +97,7 @@ impl Invites<'_> {
         {
             return Err(Refusal::NameTaken.into());
         }
+        let chosen = language(invitation.language)?;
         let role = particular(invitation.role)?;
         if role.as_deref().is_some_and(|role| role.trim().eq_ignore_ascii_case(ADMINISTRATOR)) {
             let why = "an invitation makes no administrator; invite with another role, and change it once the account is there";
@@ -127,6 +130,8 @@ impl Invites<'_> {
         let mut steps = vec![Step::PutToken(Box::new(token))];
         let letter = facts.email.as_deref().filter(|_| is_mailed).map(|to| {
             let letter = Letter::asked_for(LetterKind::Invite, to, requester, now);
+            let languages = chosen.clone().or(letter.languages);
+            let letter = Letter { languages, ..letter };
             letter.with_link(&text, expires_at).sealed(account, (&keys, random), expires_at)
         });
         let key = letter.as_ref().map(|letter| letter.key);

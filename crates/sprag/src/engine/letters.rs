@@ -162,8 +162,8 @@ impl Letters<'_> {
         made.steps.extend(nothing.steps);
         if let Some((owner, to)) = addressed(owner.clone()) {
             let letter = Letter::asked_for(LetterKind::SignUpKnown, &to, requester, now);
-            let letter = Letter { name: called(&owner), ..letter };
-            let message = letter.sealed(made.account, (&keys, random), now.plus(TELLS_FOR));
+            let message =
+                letter.to_owner_of(&owner).sealed(made.account, (&keys, random), now.plus(TELLS_FOR));
             key = message.key;
             made.steps.pop();
             made.steps.push(Step::PutMessage(Box::new(message)));
@@ -346,7 +346,7 @@ impl Letters<'_> {
             ..token((account.id, id), purpose, hashed(&secret), now)
         };
         let letter = Letter::asked_for(kind, address, requester, now).with_link(&text, expires_at);
-        let letter = Letter { name: called(account), ..letter };
+        let letter = letter.to_owner_of(account);
         let key = key.unwrap_or_else(|| MessageKey { account: account.id, id: random::id(random, now) });
         let message = letter.sealed_as(key, (&keys, random), expires_at);
         (both(account.id, Expect::Standing(account.epoch), token, message.clone()), message.key)
@@ -465,10 +465,4 @@ pub(super) fn addressed(account: Account) -> Option<(Account, String)> {
 /// What a link is bound to: the address that it was sent to, as it stands in the account.
 pub(super) fn bound_to(address: &str) -> Digest {
     hashed(address.as_bytes())
-}
-
-/// What people call the owner of an account.
-pub(super) fn called(account: &Account) -> Option<String> {
-    let told = &account.particulars;
-    told.name.clone().or_else(|| told.given_name.clone()).or_else(|| account.username.clone())
 }

@@ -7,14 +7,15 @@ use webauthn_rs::prelude::{Passkey, RegisterPublicKeyCredential};
 use super::factors::Confirmed;
 use super::passkeys::written;
 use super::{Caller, Factors, Requester, tried_too_often};
+use crate::account::Account;
 use crate::error::{Error, Fault, Refusal};
-use crate::factor::FactorKind;
 use crate::factor::recovery::RecoveryCode;
+use crate::factor::{FactorKind, Held};
 use crate::passkeys::{Ceremony, Kept, MAX_PASSKEYS};
 use crate::random;
 use crate::ratchet::MAX_MISSES;
-use crate::session::AccountId;
-use crate::store::{CredentialId, CredentialKind, Expect, Step, Was};
+use crate::session::{AccountId, SessionId};
+use crate::store::{CredentialId, CredentialKind, Step, Was};
 
 const BEGIN: &str = "begin to add a passkey";
 
@@ -68,15 +69,7 @@ impl Factors<'_> {
         label: Option<&str>,
         requester: &Requester,
     ) -> Result<NewPasskey, Error> {
-        let Self(engine) = self;
-        engine.passkeys()?;
-        let account = caller.key.account;
-        let reserved = engine.authn().reserve_code(account, requester).await?;
-        let Some(passkey) = self.made(account, credential).await? else {
-            return Err(engine.refuse_passkey(account, requester).await?);
-        };
-        engine.authn().give_code_back(&reserved).await;
-        let kept = Kept { label: label.map(str::to_owned), passkey };
+        let kept = self.made_passkey(caller.key.account, (credential, label), requester).await?;
         for _ in 0..=MAX_MISSES {
             if let Some(new) = self.put_passkey(caller, &kept, requester).await? {
                 return Ok(new);
@@ -84,6 +77,23 @@ impl Factors<'_> {
             self.expect_live(caller).await?;
         }
         Err(tried_too_often("add a passkey").into())
+    }
+
+    /// The passkey that a browser has made for this account, with what its owner calls it. What is none costs a try.
+    pub(super) async fn made_passkey(
+        &self,
+        account: AccountId,
+        (credential, label): (&Value, Option<&str>),
+        requester: &Requester,
+    ) -> Result<Kept, Error> {
+        let Self(engine) = self;
+        engine.passkeys()?;
+        let reserved = engine.authn().reserve_code(account, requester).await?;
+        let Some(passkey) = self.made(account, credential).await? else {
+            return Err(engine.refuse_passkey(account, requester).await?);
+        };
+        engine.authn().give_code_back(&reserved).await;
+        Ok(Kept { label: label.map(str::to_owned), passkey })
     }
 
     /// The passkey that an answer brings, where it answers an open challenge of this account and is of this site. Its challenge is
@@ -106,21 +116,34 @@ impl Factors<'_> {
     ) -> Result<Option<NewPasskey>, Error> {
         let Self(engine) = self;
         let account = caller.key.account;
-        let (held, now) = (engine.authn().held(account).await?, engine.now());
+        let held = engine.authn().held(account).await?;
+        let owner = engine.accounts().get(account).await?;
+        let own = Some(caller.key.session);
+        let (id, confirmed) = self.adding_passkey((&owner, own), &held, kept, requester)?;
+        let Confirmed { steps, events, codes } = confirmed;
+        let is_done = self.commit_by(caller, steps, events, requester).await?;
+        Ok(is_done.then_some(NewPasskey { id, recovery_codes: codes }))
+    }
+
+    /// What puts a passkey among an account's factors, and which of them it will be. Where it is the first, all sessions end but the
+    /// one that asks.
+    pub(super) fn adding_passkey(
+        &self,
+        (owner, own): (&Account, Option<SessionId>),
+        held: &Held,
+        kept: &Kept,
+        requester: &Requester,
+    ) -> Result<(Uuid, Confirmed), Error> {
+        let Self(engine) = self;
+        let now = engine.now();
         if held.of(CredentialKind::Passkey).count() >= MAX_PASSKEYS {
             return Err(Refusal::FactorsFull.into());
         }
         let (keys, random) = (engine.keys.load(), engine.random.as_ref());
         let id = random::id(random, now);
-        let to = kept.row((&keys, random), (account, id), (now, None), now)?;
+        let to = kept.row((&keys, random), (owner.id, id), (now, None), now)?;
         let credential = CredentialId { kind: CredentialKind::Passkey, id };
         let puts = vec![Step::PutCredential { id: credential, was: Was::Missing, to, at: now }];
-        let owner = engine.accounts().get(account).await?;
-        let own = Some(caller.key.session);
-        let added = self.adding(&owner, &held, (FactorKind::Passkey, puts), own, requester);
-        let Confirmed { steps, events, codes } = added;
-        let expect = Expect::Standing(caller.state.epoch);
-        let is_done = self.commit_of(account, expect, steps, events, requester).await?;
-        Ok(is_done.then_some(NewPasskey { id, recovery_codes: codes }))
+        Ok((id, self.adding(owner, held, (FactorKind::Passkey, puts), own, requester)))
     }
 }

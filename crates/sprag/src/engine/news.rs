@@ -10,7 +10,7 @@ use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::letters::{TELLS_FOR, addressed, bound_to, called};
+use super::letters::{TELLS_FOR, addressed, bound_to};
 use super::one_time::NewToken;
 use super::{Engine, Letters, Requester, tried_too_often};
 use crate::account::Account;
@@ -144,7 +144,7 @@ impl Engine {
             .into_iter()
             .map(|(hour, due_at)| {
                 let letter = Letter::asked_for(LetterKind::News, &address, requester, at);
-                let letter = Letter { name: called(&account), ip: None, ..letter };
+                let letter = Letter { ip: None, ..letter.to_owner_of(&account) };
                 let key = key_of(account.id, &address, hour);
                 let keys = self.keys.load();
                 let sealed = letter.sealed_as(key, (&keys, self.random.as_ref()), due_at.plus(TELLS_FOR));

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 use super::commits::NewAccount;
+use super::import::{BroughtFactors, Imported, ImportedUser};
 use super::letters::Letters;
 use super::{ClientPolicy, Engine, LinkTarget, NewUser, Requester};
 use crate::account::{Account, ConfirmedEmail, Name};
@@ -35,6 +36,15 @@ const ANSWERED_AFTER: Duration = Duration::from_millis(2000);
 
 /// How often a log-in is tried anew where another one of the same owner has brought the account meanwhile.
 const TRIES: u32 = 2;
+
+/// An account that a link makes.
+struct Brought {
+    account: Account,
+    names: Vec<Name>,
+    address: String,
+    parsed: Parsed,
+    factors: Vec<Step>,
+}
 
 impl Engine {
     /// Says who knows the password of the account that a name leads to, as [`Authn::password_on`](crate::authn::Authn::password_on)
@@ -119,7 +129,9 @@ impl Engine {
         let note = Some("brought from the old system at a log-in".to_owned());
         let event = requester.event_of_account(id, EventKind::AccountImported, account.created_at, note);
         let new = NewAccount { account: account.clone(), names, password_hash: Some(hash.clone()), event };
-        if NewAccount::is_made(self.store.commit(new.commit()).await?)? {
+        let mut commit = new.commit();
+        commit.steps.extend(self.factors_there(id, found).unwrap_or_default());
+        if NewAccount::is_made(self.store.commit(commit).await?)? {
             return Ok(Authenticated::by_sign_up(account, Some((password, hash))));
         }
         Err(Refusal::NameTaken.into())
@@ -140,6 +152,7 @@ impl Engine {
             name: found.name.as_deref(),
             given_name: found.given_name.as_deref(),
             family_name: found.family_name.as_deref(),
+            language: found.language.as_deref(),
             ..NewUser::default()
         };
         let now = self.now();
@@ -156,6 +169,9 @@ impl Engine {
             );
             return Ok(None);
         }
+        if self.factors_there(id, found).is_none() {
+            return Ok(None);
+        }
         for name in [&found.username, &found.email].into_iter().flatten() {
             if self.was_held(name).await? {
                 return Ok(None);
@@ -163,6 +179,29 @@ impl Engine {
         }
         let confirmed = account.email.clone().map(|address| ConfirmedEmail { address, at: now });
         Ok(Some((Account { confirmed, ..account }, names)))
+    }
+
+    /// What gives an account the second factor that it has there; `None` where it has one that cannot be taken, for without it the password
+    /// alone would log in.
+    fn factors_there(&self, id: AccountId, found: &OldAccount) -> Option<Vec<Step>> {
+        let user = ImportedUser {
+            totp_secret: found.totp_secret.as_deref(),
+            recovery_codes: &found.recovery_codes,
+            ..ImportedUser::default()
+        };
+        match BroughtFactors::of(&user) {
+            Ok(Some(brought)) => Some(self.imports().bringing(id, &brought)),
+            Ok(None) if found.has_second_factor => {
+                told_odd("it has a second factor there, and its totp_secret does not come with it");
+                None
+            }
+            Ok(None) => Some(Vec::new()),
+            Err(Imported::Refused(why)) => {
+                told_odd(&why);
+                None
+            }
+            Err(_) => None,
+        }
     }
 
     /// Whether the old system may be asked about a name: it could be one, and never led to anybody here.
@@ -242,7 +281,7 @@ impl Letters<'_> {
         text: &str,
     ) -> Result<Option<LinkTarget>, Error> {
         let found = self.brought_by(purpose, text).await?;
-        Ok(found.map(|(account, _, address, _)| LinkTarget { address, account: account.id }))
+        Ok(found.map(|brought| LinkTarget { address: brought.address, account: brought.account.id }))
     }
 
     /// Makes the account that a link brings, with the password that its owner chose; `false` where the link brings none.
@@ -256,10 +295,8 @@ impl Letters<'_> {
         requester: &Requester,
     ) -> Result<bool, Error> {
         let Self(engine) = self;
-        let Some((account, names, address, parsed)) = self.brought_by(Purpose::ResetPassword, text).await?
-        else {
-            return Ok(false);
-        };
+        let brought = self.brought_by(Purpose::ResetPassword, text).await?;
+        let Some(Brought { account, names, address, parsed, factors }) = brought else { return Ok(false) };
         let password = engine.chosen_for(password, &account).await?;
         let hash = engine.hasher.hash_from(requester.prefix(), password, engine.random.as_ref()).await?;
         let (id, at) = (account.id, account.created_at);
@@ -267,6 +304,7 @@ impl Letters<'_> {
             Some("brought from the old system by a link that was sent to the account's address".to_owned());
         let event = requester.event_of_account(id, EventKind::AccountImported, at, note);
         let mut commit = NewAccount { account, names, password_hash: Some(hash), event }.commit();
+        commit.steps.extend(factors);
         commit.steps.push(Step::SpendToken {
             token: parsed.id,
             purpose: Purpose::ResetPassword,
@@ -281,11 +319,7 @@ impl Letters<'_> {
     }
 
     /// The account that a link would make, if it is such a one and can still be used.
-    async fn brought_by(
-        &self,
-        purpose: Purpose,
-        text: &str,
-    ) -> Result<Option<(Account, Vec<Name>, String, Parsed)>, Fault> {
+    async fn brought_by(&self, purpose: Purpose, text: &str) -> Result<Option<Brought>, Fault> {
         let Self(engine) = self;
         let now = engine.now();
         let Some(parsed) = Parsed::read(&engine.keys.load(), now, purpose, text) else { return Ok(None) };
@@ -299,7 +333,8 @@ impl Letters<'_> {
         let Some(address) = account.email.clone() else { return Ok(None) };
         let is_usable = token.is_for(purpose, &hashed(address.as_bytes()), now)
             && token.secret_hash == parsed.secret_hash;
-        Ok(is_usable.then_some((account, names, address, parsed)))
+        let factors = engine.factors_there(account.id, &found).unwrap_or_default();
+        Ok(is_usable.then_some(Brought { account, names, address, parsed, factors }))
     }
 
     fn opened(&self, token: &OneTimeToken, now: Timestamp) -> Option<(ProfileId, OldAccount)> {

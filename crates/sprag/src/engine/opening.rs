@@ -150,8 +150,11 @@ impl Engine {
             let held = self.authn().held(account).await?;
             let remembered = self.device_remembered(&begun, &somebody, &held);
             if let Some(wants) = still_wanted(&begun, &somebody, &held, remembered.is_some()) {
-                if wants == Wants::MailedCode && !self.mails(somebody.account()) {
-                    // There is nothing more that could be asked of them.
+                let has_shown_mail = somebody.methods().contains(Methods::MAIL);
+                let wants_mail = wants == Wants::MailedCode
+                    || wants == Wants::Enrolment && is_risky(&begun) && !has_shown_mail;
+                if wants_mail && !self.mails(somebody.account()) {
+                    // There is nothing more that could be asked of them; to add a factor, the password would do.
                     return Err(self.refuse_risky(&somebody, &begun.risk, requester, now).await?);
                 }
                 let unshown = Unshown { somebody, held, wants, risk: begun.risk };
@@ -221,15 +224,17 @@ impl Engine {
         Planned { opening, told, device, remembered: own, once, spent_by }
     }
 
-    /// The row of the device that need not show a second factor for a while, where that counts: not where the log-in is unlike those
-    /// before it.
+    /// The row of the device that need not show a second factor for a while, where that counts: beside the password only, for whoever
+    /// came by a letter has shown that they read mail; and not where the log-in is unlike those before it.
     fn device_remembered<'h>(
         &self,
         begun: &Begun<'_>,
         somebody: &Authenticated,
         held: &'h Held,
     ) -> Option<(CredentialId, &'h [u8])> {
-        let counts = self.remember_for.is_some() && !is_risky(begun) && !somebody.methods().has_factor();
+        let methods = somebody.methods();
+        let is_by_password = methods.contains(Methods::PASSWORD) && !methods.has_factor();
+        let counts = self.remember_for.is_some() && !is_risky(begun) && is_by_password;
         if counts { remembered::shown(held, begun.request.remembered, begun.now) } else { None }
     }
 

@@ -117,12 +117,12 @@ impl Engine {
             Err(account) => return Err(self.refuse_passkey(account, requester).await?),
         };
         let account = claimed.account.clone();
-        // Nobody is kept from their factors by whoever knows no more than which account it is: they named one of its passkeys.
-        let reserved = authn.reserve_code(account.id, requester).await?;
+        // What a key has signed is no guess, so that it is looked at however many codes were wrong: nobody is kept from their passkey by
+        // whoever knows the password.
         let Some(factor) = self.verified(*claimed, requester).await? else {
+            let _ = authn.reserve_code(account.id, requester).await?;
             return Err(self.refuse_passkey(account.id, requester).await?);
         };
-        authn.give_code_back(&reserved).await;
         if account.disabled_at.is_some() {
             authn.note_disabled(account.id, requester).await?;
             return Err(Refusal::AccountDisabled.into());

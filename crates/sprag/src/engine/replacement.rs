@@ -4,6 +4,7 @@
 use super::pair::{About, Told};
 use super::refresh::present;
 use super::{Caller, ClientPolicy, Engine, Requester, TokenPair};
+use crate::account::Account;
 use crate::authn::{Authenticated, Code};
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
@@ -136,13 +137,7 @@ impl Engine {
                 return Ok(None);
             }
         };
-        if owner.epoch() != session.epoch {
-            return Ok(None);
-        }
-        let asked = self.claims_asked(client, owner.account(), Some(session.key.session)).await?;
-        let now = self.now();
-        let told = Told::fresh(client, Rotated::of(&session), now);
-        Ok(Some(self.pair(client, About::of(owner.account(), &asked), &successor, None, told, now)?))
+        self.told_again(client, owner.account(), (successor, session)).await
     }
 
     /// The pair of the session that has taken the place of the one that asked, by this very request with the code of an app, if it
@@ -167,13 +162,39 @@ impl Engine {
         };
         authn.give_code_back(&reserved).await;
         let owner = self.accounts().get(account).await?;
+        self.told_again(client, &owner, (successor, session)).await
+    }
+
+    /// The pair of the session that has taken the place of the one that asked, by this very request, if it has. What `asked` calls its
+    /// retry id is known to nobody who has not shown who they are.
+    pub(super) async fn answer_again_by_name(
+        &self,
+        client: &ClientPolicy,
+        asked: Asked<'_>,
+        requester: &Requester,
+    ) -> Result<Option<TokenPair>, Error> {
+        let at = self.now();
+        let Some(token) = self.token_of(client, asked.key, Some(asked.text)).await? else { return Ok(None) };
+        let found = self.replaced_by(client, &token, asked, at, requester).await?;
+        let Some(found) = found else { return Ok(None) };
+        let owner = self.accounts().get(asked.key.account).await?;
+        self.told_again(client, &owner, found).await
+    }
+
+    /// The pair that the session has which took another's place; `None` where the account has moved on since.
+    async fn told_again(
+        &self,
+        client: &ClientPolicy,
+        owner: &Account,
+        (token, session): (RefreshToken, Session),
+    ) -> Result<Option<TokenPair>, Error> {
         if owner.epoch != session.epoch {
             return Ok(None);
         }
-        let asked = self.claims_asked(client, &owner, Some(session.key.session)).await?;
+        let asked = self.claims_asked(client, owner, Some(session.key.session)).await?;
         let now = self.now();
         let told = Told::fresh(client, Rotated::of(&session), now);
-        Ok(Some(self.pair(client, About::of(&owner, &asked), &successor, None, told, now)?))
+        Ok(Some(self.pair(client, About::of(owner, &asked), &token, None, told, now)?))
     }
 
     /// The session that has taken this token's place by the request of this retry id, and its first token, if there is one that

@@ -123,11 +123,11 @@ impl Engine {
     ) -> Result<TokenPair, Error> {
         let found = self.waiting(client, Purpose::SecondFactor, request.token, requester).await?;
         let (authn, account) = (self.authn(), found.account.id);
-        let reserved = authn.reserve_code(account, requester).await?;
+        let reserved = self.reserve_look(account, request.proof, requester).await?;
         for _ in 0..=MAX_MISSES {
             let goes_on = match found.waiting.wants_mailed_code {
                 true => self.by_mailed_code(&found, request, requester).await?,
-                false => self.by_factor(&found, request, &reserved, requester).await?,
+                false => self.by_factor(&found, request, reserved.as_ref(), requester).await?,
             };
             let GoesOn { methods, spending, has_letter } = goes_on;
             let methods = Methods::from_bits(found.waiting.methods) | methods;
@@ -137,7 +137,7 @@ impl Engine {
             let open = OpenRequest { device, ..request.open };
             match self.open(client, somebody, Some(spending), open, requester).await? {
                 Opened::Session(pair) => {
-                    authn.give_code_back(&reserved).await;
+                    self.give_look_back(reserved.as_ref()).await;
                     if has_letter {
                         self.letters_wait.notify_one();
                     }
@@ -160,7 +160,7 @@ impl Engine {
         &self,
         found: &Found,
         request: FactorRequest<'_>,
-        reserved: &Reserved,
+        reserved: Option<&Reserved>,
         requester: &Requester,
     ) -> Result<GoesOn, Error> {
         let (authn, account) = (self.authn(), found.account.id);
@@ -171,7 +171,7 @@ impl Engine {
         let factor = match self.look_at(account, &held, request.proof, requester).await? {
             Code::Right(factor) => factor,
             Code::UsedBefore => {
-                authn.give_code_back(reserved).await;
+                self.give_look_back(reserved).await;
                 return Err(request.proof.refusal().into());
             }
             Code::Wrong => {
@@ -214,6 +214,28 @@ impl Engine {
         Ok(GoesOn { methods: Methods::MAIL, spending, has_letter: false })
     }
 
+    /// Reserves the look at a code. What a passkey has signed is no guess, and is looked at however many were wrong: nobody is kept from
+    /// theirs by whoever knows the password. One that is wrong costs a try all the same.
+    pub(super) async fn reserve_look(
+        &self,
+        account: AccountId,
+        proof: FactorProof<'_>,
+        requester: &Requester,
+    ) -> Result<Option<Reserved>, Error> {
+        match proof {
+            FactorProof::Code(_) => self.authn().reserve_code(account, requester).await.map(Some),
+            #[cfg(feature = "passkeys")]
+            FactorProof::Passkey(_) => Ok(None),
+        }
+    }
+
+    /// Gives a look back that was at no guess.
+    pub(super) async fn give_look_back(&self, reserved: Option<&Reserved>) {
+        if let Some(reserved) = reserved {
+            self.authn().give_code_back(reserved).await;
+        }
+    }
+
     /// What somebody shows as a second factor of this account. Its try is reserved.
     pub(super) async fn look_at(
         &self,
@@ -241,7 +263,10 @@ impl Engine {
         match proof {
             FactorProof::Code(_) => self.authn().note_wrong_code(account, requester).await,
             #[cfg(feature = "passkeys")]
-            FactorProof::Passkey(_) => self.authn().note_wrong_passkey(account, requester).await,
+            FactorProof::Passkey(_) => {
+                let _ = self.authn().reserve_code(account, requester).await?;
+                self.authn().note_wrong_passkey(account, requester).await
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Stepping up: whoever uses a session shows once more who they are, and a new session takes its place.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::commits::StepUp;
@@ -13,6 +14,7 @@ use crate::authn::Code;
 use crate::clock::Timestamp;
 use crate::error::{Error, Refusal};
 use crate::factor::Held;
+use crate::factor::totp::typed_code;
 use crate::limits::Reserved;
 use crate::password::Password;
 use crate::ratchet::{MAX_MISSES, access};
@@ -65,6 +67,26 @@ impl fmt::Debug for StepUpRequest<'_> {
     }
 }
 
+impl StepUpRequest<'_> {
+    /// What tells this request from every other of its session. A passkey's challenge is spent by the first look, so that what it signed
+    /// is part of the name: whoever has the name has shown the passkey.
+    fn named(&self) -> Option<Cow<'_, str>> {
+        let retry_id = self.retry_id?;
+        match self.proof {
+            // Neither is a recovery code there any more; a code of an app is, and is short enough to be guessed.
+            Proof::Code(code) if typed_code(code).is_none() => {
+                Some(Cow::Owned(format!("{retry_id}\n{code}")))
+            }
+            Proof::Password(_) | Proof::Code(_) => Some(Cow::Borrowed(retry_id)),
+            #[cfg(feature = "passkeys")]
+            Proof::Passkey(credential) => {
+                let signature = credential.pointer("/response/signature")?.as_str()?;
+                Some(Cow::Owned(format!("{retry_id}\n{signature}")))
+            }
+        }
+    }
+}
+
 impl Sessions<'_> {
     /// Has whoever uses a session show once more who they are. A new session takes its place, with another id, a fresh
     /// `auth_time` and the ways that were shown now (a second factor beside those from before), and ends when the one before would have ended. Nothing that was handed out
@@ -76,6 +98,7 @@ impl Sessions<'_> {
     ///
     /// # Errors
     /// [`Refusal::SecondFactorRequired`] where the password is shown of an account that has a second factor;
+    /// [`Refusal::EnrolmentRequired`] of one that must have a factor and has none;
     /// [`Refusal::CurrentPasswordWrong`]; [`Refusal::CodeWrong`], or of a passkey [`Refusal::PasskeyWrong`];
     /// [`Refusal::PasskeysUnavailable`]; [`Refusal::RateLimited`]; [`Refusal::TokenMissing`] if there is neither caller nor
     /// refresh token; what a refresh refuses; [`Refusal::SessionEnded`] if the session or the account moved on meanwhile; a
@@ -134,8 +157,8 @@ impl Engine {
         }
         let (key, judged) = self.session_that_asks(client, caller, request, requester).await?;
         let own = self.token_of(client, key, request.refresh_token).await?;
-        let retry_hash = request.retry_id.map(hash_retry_id);
-        let shown = self.shows_again(key, request.proof, requester).await?;
+        let retry_hash = request.named().as_deref().map(hash_retry_id);
+        let shown = self.shows_again(client, key, request.proof, requester).await?;
         let asked = self.claims_asked(client, &shown.owner, Some(key.session)).await?;
         for _ in 0..=MAX_MISSES {
             let state = self.store.find(key).await?.ok_or(Refusal::SessionEnded(None))?;
@@ -176,11 +199,9 @@ impl Engine {
             };
             match self.store.commit(step_up.commit()).await? {
                 Committed::Done { .. } => {
-                    if let Some(reserved) = &shown.reserved {
-                        self.authn().give_code_back(reserved).await;
-                        // A letter may tell of what was shown.
-                        self.letters_wait.notify_one();
-                    }
+                    self.give_look_back(shown.reserved.as_ref()).await;
+                    // A letter may tell of what was shown.
+                    self.letters_wait.notify_one();
                     return Ok(self.pair(
                         client,
                         About::of(&shown.owner, &asked),
@@ -218,6 +239,7 @@ impl Engine {
     /// Has the owner of the account whose session asks show again who they are.
     async fn shows_again(
         &self,
+        client: &ClientPolicy,
         key: SessionKey,
         proof: Proof<'_>,
         requester: &Requester,
@@ -229,6 +251,10 @@ impl Engine {
             Proof::Password(password) => {
                 let why = "the password, asked for to step up, was wrong";
                 let owner = self.owner(key, Password::typed(password)?, why, requester).await?;
+                // Their next log-in has them add one.
+                if client.second_factor.is_asked_of(owner.account()) {
+                    return Err(Refusal::EnrolmentRequired.into());
+                }
                 Ok(ShownAgain {
                     epoch: owner.epoch(),
                     at: owner.at(),
@@ -256,9 +282,9 @@ impl Engine {
         proof: FactorProof<'_>,
         requester: &Requester,
     ) -> Result<ShownAgain, Error> {
-        let (authn, account) = (self.authn(), key.account);
+        let account = key.account;
         let owner = self.accounts().get(account).await?;
-        let reserved = authn.reserve_code(account, requester).await?;
+        let reserved = self.reserve_look(account, proof, requester).await?;
         match self.look_at(account, held, proof, requester).await? {
             Code::Right(factor) => {
                 let letter = self.tells_of_code(&owner, held, &factor, requester);
@@ -269,14 +295,14 @@ impl Engine {
                     adds: true,
                     told: factor.event(),
                     steps: std::iter::once(factor.spends).chain(letter).collect(),
-                    reserved: Some(reserved),
+                    reserved,
                     owner,
                 })
             }
             wrong => {
                 self.expect_usable(key).await?;
                 match wrong {
-                    Code::UsedBefore => authn.give_code_back(&reserved).await,
+                    Code::UsedBefore => self.give_look_back(reserved.as_ref()).await,
                     _ => self.note_wrong(account, proof, requester).await?,
                 }
                 Err(proof.refusal().into())
@@ -297,18 +323,20 @@ impl Engine {
         request: StepUpRequest<'_>,
         requester: &Requester,
     ) -> Result<Option<TokenPair>, Error> {
-        let (Some(text), Some(retry_id)) = (request.refresh_token, request.retry_id) else { return Ok(None) };
-        let asked = Asked { key, text, retry_id, cause: EndCause::Replaced };
+        let (Some(text), Some(retry_id)) = (request.refresh_token, request.named()) else { return Ok(None) };
+        let asked = Asked { key, text, retry_id: &retry_id, cause: EndCause::Replaced };
         match request.proof {
             Proof::Password(password) => {
                 let Ok(password) = Password::typed(password) else { return Ok(None) };
                 let why = "a request to step up came again, and with another password";
                 self.answer_again(client, asked, password, why, requester).await
             }
-            Proof::Code(code) => self.answer_again_by_code(client, asked, code, requester).await,
-            // Its challenge is spent.
+            Proof::Code(code) if typed_code(code).is_some() => {
+                self.answer_again_by_code(client, asked, code, requester).await
+            }
+            Proof::Code(_) => self.answer_again_by_name(client, asked, requester).await,
             #[cfg(feature = "passkeys")]
-            Proof::Passkey(_) => Ok(None),
+            Proof::Passkey(_) => self.answer_again_by_name(client, asked, requester).await,
         }
     }
 }

@@ -3,7 +3,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::letters::called;
 use super::one_time::NewToken;
 use super::opening::{Unshown, Wants};
 use super::{ClientPolicy, Engine, OpenRequest, Requester, tried_too_often};
@@ -154,7 +153,7 @@ impl Engine {
         let address = account.email.as_deref().unwrap_or_default();
         self.letters().reserve_letter(Some(account), address, None, requester).await?;
         let letter = Letter::asked_for(LetterKind::LogInCode, address, requester, now);
-        let letter = Letter { name: called(account), code: Some(code), ..letter };
+        let letter = Letter { code: Some(code), ..letter.to_owner_of(account) };
         let (keys, random) = (self.keys.load(), self.random.as_ref());
         Ok(Step::PutMessage(Box::new(letter.sealed(account.id, (&keys, random), token.expires_at))))
     }
@@ -207,7 +206,7 @@ impl Engine {
 const UNNAMED: Digest = [0; 32];
 
 fn instance_of(requester: &Requester) -> Digest {
-    if requester.is_instance_named { hashed(&requester.instance) } else { UNNAMED }
+    requester.named_instance.map_or(UNNAMED, |named| hashed(&named))
 }
 
 /// What is kept of a mailed code: with the token, which no row has, so that a million guesses at the row find nothing.

@@ -155,11 +155,17 @@ impl Seed {
     }
 }
 
+/// The digits that somebody typed, if they may be the code of an app: blanks between them are theirs.
+pub(crate) fn typed_code(typed: &str) -> Option<String> {
+    let digits: String = typed.chars().filter(|c| !c.is_whitespace()).take(DIGITS + 1).collect();
+    (digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(digits)
+}
+
 /// A seed as it stands in the store.
 pub(crate) struct KeptSeed<'a> {
     pub(crate) made_at: Timestamp,
     pub(crate) last_step: u64,
-    sealed: &'a [u8],
+    pub(crate) sealed: &'a [u8],
 }
 
 impl<'a> KeptSeed<'a> {

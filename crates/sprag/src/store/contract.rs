@@ -156,7 +156,8 @@ checks! {
     factors:
         of_many_that_use_one_step_or_code_at_once_one_does,
         factors_are_listed_with_what_goes_with_them_and_nothing_else,
-        a_step_that_expects_no_factor_applies_to_nobody_who_has_one;
+        a_step_that_expects_no_factor_applies_to_nobody_who_has_one,
+        a_step_that_expects_a_session_applies_until_that_ends;
     one_time:
         of_many_that_spend_one_token_at_once_one_does,
         a_code_is_tried_five_times_however_many_try_at_once,

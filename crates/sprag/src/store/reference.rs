@@ -99,6 +99,9 @@ impl Rows {
             Step::OpenSession { session, detail } => {
                 self.open(session, detail, is_elsewhere)?;
             }
+            Step::ExpectSession(session) => {
+                self.sessions.get(session).filter(|(row, _)| row.ended.is_none())?;
+            }
             Step::ForgetEnded => self.forget_ended(),
             Step::BindImportedToken { session, from, to } => self.bind(*session, (*from, *to))?,
             Step::MakeRoom(room) => return Some(self.make_room(room)),

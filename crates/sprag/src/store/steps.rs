@@ -138,6 +138,9 @@ pub enum Step {
     /// Changes nothing, and applies where the account has no second factor. Whoever opens a session without one says so, for one
     /// may have been added since they looked.
     ExpectNoFactor,
+    /// Changes nothing, and applies where this session of the account has not ended. What its user may do with the session they say so
+    /// in the commit that does it, for it may have ended since they were let in.
+    ExpectSession(SessionId),
     /// Moves the account's epoch by one, where there is the account: what was handed out before stops working.
     MoveEpoch,
     /// Disables the account, where it may log in. Its sessions and its epoch are other steps' business.
@@ -346,6 +349,7 @@ impl Step {
             Self::KeepDevices { .. } => "forget known devices",
             Self::ForgetCredential { .. } | Self::ForgetCredentials(_) => "forget a credential",
             Self::ExpectNoFactor => "expect no second factor",
+            Self::ExpectSession(_) => "expect a session that goes on",
             Self::MoveEpoch => "move an account's epoch",
             Self::Disable { .. } => "disable an account",
             Self::Enable => "enable an account",

@@ -4,7 +4,7 @@ use sprag::authn::Shown;
 use sprag::engine::{FactorProof, FactorRequest, Imported, ImportedUser, LoggedIn, OpenRequest};
 use sprag::factor::totp::Seed;
 use sprag::policy::Retry;
-use sprag::session::AccountId;
+use sprag::session::{AccountId, SessionKey};
 use sprag::{Error, Refusal};
 
 use crate::stage::{Move, PASSWORD, refused, somebody};
@@ -104,14 +104,37 @@ async fn a_factor_that_was_added_there_comes_later_and_one_that_was_taken_away_h
     let imports = moved.engine.imports();
     let outcome = imports.user(&moved.client, ann(&moved, None, &[])).await.expect("import");
     assert_eq!(outcome, Imported::New);
+    let engine = &moved.engine;
+    let known = engine.authn().password("ann", PASSWORD, &somebody()).await.expect("her password");
+    let request = OpenRequest::default();
+    let pair = engine.open_session(&moved.client, known, request, &somebody()).await.expect("a session");
     let with = ann(&moved, Some(SECRET), &[]);
     let expected = Imported::Changed("it has a second factor there".into());
     assert_eq!(imports.preview_user(&moved.client, with).await.expect("preview"), expected);
     assert_eq!(imports.user(&moved.client, with).await.expect("import"), expected);
+    let state = engine
+        .store()
+        .find(SessionKey { account: pair.account, session: pair.session })
+        .await
+        .expect("a store that works");
+    assert!(state.is_some_and(|state| state.session.ended.is_some()), "it was opened by the password alone");
     let seed = Seed::from_base32(SECRET, None).expect("a seed");
     shows(&moved, &seed.code(moved.engine.now())).await.expect("the code of her app");
     let ann = account(&moved).await;
     moved.engine.factors().reset(ann, &somebody()).await.expect("a store that works");
     assert_eq!(imports.user(&moved.client, with).await.expect("import"), Imported::AlreadyThere);
     assert!(moved.engine.factors().of(ann).await.expect("her factors").factors.is_empty());
+}
+
+/// SHA-256 of `482913`: what another system's recovery codes look like is its own business.
+const SIX_DIGITS: &str = "4a8eec4925826f4b60526d7ac3c0a9b61ef54ac19233bafce2f4a13eb49395d2";
+
+#[tokio::test]
+async fn a_recovery_code_of_six_digits_was_taken_for_one_of_an_app_and_never_worked() {
+    let moved = Move::begun(Retry::Refuse).await;
+    let user_codes = [SIX_DIGITS.to_owned()];
+    let user = ann(&moved, Some(SECRET), &user_codes);
+    assert_eq!(moved.engine.imports().user(&moved.client, user).await.expect("import"), Imported::New);
+    shows(&moved, "482913").await.expect("a recovery code");
+    assert!(is_wrong(&shows(&moved, "482913").await), "each works once");
 }

@@ -15,6 +15,11 @@ export async function logIn(username, password) {
   }
 }
 
+export { needed };
+
+/** Who must have a second factor and has none makes a passkey, and is logged in by that; `code` is that of a letter, if one came. */
+export const enrol = (next, code) => passkeys.enrol(next, { code, label: 'my first one' });
+
 /** A button, for whoever has a passkey: no name, no password. */
 export const logInWithPasskey = () => passkeys.logIn();
 

@@ -21,7 +21,7 @@ const NO_PRIVILEGE: &str = "(42501)";
 #[derive(Debug, clap::Args)]
 #[command(group(
     ArgGroup::new("changes").required(true).multiple(true)
-        .args(["username", "email", "role", "name", "given_name", "family_name", "admin", "email_verified"])
+        .args(["username", "email", "role", "name", "given_name", "family_name", "language", "admin", "email_verified"])
 ))]
 pub(in crate::cli) struct Set {
     /// A user name, an e-mail address or an account's id
@@ -44,6 +44,9 @@ pub(in crate::cli) struct Set {
     /// The owner's family name; '' for nothing
     #[arg(long)]
     family_name: Option<String>,
+    /// In which language its owner is written to, as de or pt-BR; '' for what the service says
+    #[arg(long)]
+    language: Option<String>,
     /// Whether it administers others; the sessions of one that does so no more end
     #[arg(long)]
     admin: Option<Switch>,
@@ -77,6 +80,7 @@ pub(super) async fn set(engine: &Engine, args: &Set) -> anyhow::Result<ExitCode>
         name: args.name.as_deref(),
         given_name: args.given_name.as_deref(),
         family_name: args.family_name.as_deref(),
+        language: args.language.as_deref(),
         is_admin: args.admin.map(|admin| admin == Switch::On),
         is_disabled: None,
         is_email_verified: args.email_verified.map(|verified| verified == Switch::On),

@@ -51,7 +51,8 @@ pub(super) async fn act(shared: &Shared, sent: &Sent<'_>, requester: &Requester)
     if let Some(wrong) = asked.lacks(typed) {
         return Ok(again(wrong));
     }
-    let user = registering::account(typed, &profile.client_policy(), Some(&invite), false);
+    let languages = requester.languages.as_deref();
+    let user = registering::account(typed, &profile.client_policy(), Some(&invite), false, languages);
     if let Err((input, _)) = registering::expect_choosable(&shared.app.name_lists, &user) {
         return Ok(again(asked.wrong_name(input)));
     }

@@ -21,7 +21,7 @@ const ENTRIES: u32 = 500;
 
 /// What a user brings.
 #[derive(Debug)]
-pub(super) struct BroughtFactors {
+pub(in crate::engine) struct BroughtFactors {
     seed: Seed,
     codes: Vec<Vec<u8>>,
 }
@@ -29,7 +29,7 @@ pub(super) struct BroughtFactors {
 impl BroughtFactors {
     /// What a user brings, if that can be taken. One whose factor cannot be is not taken without it: whoever knows the password would
     /// log in.
-    pub(super) fn of(user: &ImportedUser<'_>) -> Result<Option<Self>, Imported> {
+    pub(in crate::engine) fn of(user: &ImportedUser<'_>) -> Result<Option<Self>, Imported> {
         let Some(text) = user.totp_secret else { return Ok(None) };
         let refused = |why: String| Imported::Refused(why.into());
         let seed = Seed::from_text(text).map_err(|why| refused(format!("its totp_secret {why}")))?;
@@ -46,7 +46,7 @@ impl BroughtFactors {
 
 impl Imports<'_> {
     /// What adds them to an account that has none.
-    pub(super) fn bringing(&self, account: AccountId, brought: &BroughtFactors) -> Vec<Step> {
+    pub(in crate::engine) fn bringing(&self, account: AccountId, brought: &BroughtFactors) -> Vec<Step> {
         let (keys, random, now) = (self.0.keys.load(), self.0.random.as_ref(), self.0.now());
         let id = random::id(random, now);
         let to = brought.seed.kept((&keys, random), (account, id), (now, 0), now);
@@ -96,6 +96,8 @@ impl Imports<'_> {
     ) -> Result<bool, Fault> {
         let mut steps = vec![Step::ExpectNoFactor];
         steps.extend(self.bringing(account, brought));
+        let why = "a second factor was added";
+        steps.extend(self.0.factors().ends_others(None, &Requester::nobody(), self.0.now(), why));
         let note = Some(format!("{}, {}", FactorKind::Totp.name(), BY_IMPORT));
         let now = self.0.now();
         let event = Requester::nobody().event_of_account(account, EventKind::FactorAdded, now, note);

@@ -24,6 +24,7 @@ pub(super) async fn an_account_is_found_by_each_of_its_names(subject: Arc<dyn Su
         name: text("Ann Example"),
         given_name: text("Ann"),
         family_name: text("Example"),
+        language: text("pt-BR"),
     };
     assert!(world.create(stranger.clone()).await.expect("create"));
     let id = stranger.account.id;
@@ -302,6 +303,7 @@ pub(super) async fn what_is_told_of_an_account_is_told_anew(subject: Arc<dyn Sub
         name: text(Particular::Name),
         given_name: text(Particular::GivenName),
         family_name: text(Particular::FamilyName),
+        language: text(Particular::Language),
     };
     let expected =
         Account { is_admin: true, email: Some(email.clone()), particulars: told.clone(), ..account.clone() };

@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use super::Subject;
 use super::commits::alone;
-use super::world::{NOW, SECOND, World};
+use super::world::{NOW, SECOND, World, ending};
 use crate::account::Account;
+use crate::session::{EndCause, SessionId};
 use crate::store::reference::Rows;
 use crate::store::{Committed, CredentialId, CredentialKind, Step, Was};
 
@@ -25,7 +26,11 @@ pub(super) fn any_step(world: &World, rows: &Rows) -> Step {
     };
     let id = of_kind(kind, u128::from(world.pick(2) == 0));
     let (secret, at) = (world.one_of(&["0", "1"]).as_bytes().to_vec(), NOW.plus(SECOND));
-    match world.pick(8) {
+    match world.pick(9) {
+        8 => {
+            let none = SessionId(Uuid::max());
+            Step::ExpectSession(super::steps::any_session_of(world, rows).unwrap_or(none))
+        }
         0..=2 => {
             let was = match world.pick(3) {
                 0 => Was::Any,
@@ -102,4 +107,15 @@ pub(super) async fn a_step_that_expects_no_factor_applies_to_nobody_who_has_one(
         assert!(take(&world, &account, Step::ForgetCredentials(kind)).await.is_done());
         assert!(take(&world, &account, Step::ExpectNoFactor).await.is_done());
     }
+}
+
+pub(super) async fn a_step_that_expects_a_session_applies_until_that_ends(subject: Arc<dyn Subject>) {
+    let world = World::of(subject);
+    let (account, other) = (world.person().await, world.person().await);
+    let (session, others) = (world.log_in(&account).await, world.log_in(&other).await);
+    let expects = |session: SessionId| take(&world, &account, Step::ExpectSession(session));
+    assert!(expects(session.key.session).await.is_done());
+    assert_eq!(expects(others.key.session).await, Committed::Missed { step: 0 }, "it is of another account");
+    assert!(world.end(session.key, ending(EndCause::Logout)).await.expect("end"));
+    assert_eq!(expects(session.key.session).await, Committed::Missed { step: 0 });
 }

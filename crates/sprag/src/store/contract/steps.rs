@@ -343,7 +343,7 @@ fn any_was(world: &World) -> Was {
 }
 
 /// One of the account's sessions, or one that nobody has.
-fn any_session_of(world: &World, rows: &Rows) -> Option<SessionId> {
+pub(super) fn any_session_of(world: &World, rows: &Rows) -> Option<SessionId> {
     let known: Vec<SessionId> = rows.sessions.keys().copied().chain([SessionId(uuid::Uuid::max())]).collect();
     (world.pick(4) > 0).then(|| world.one_of(&known))
 }
@@ -364,6 +364,7 @@ fn kind(step: &Step) -> &'static str {
         Step::ForgetCredential { .. } => "ForgetCredential",
         Step::ForgetCredentials(_) => "ForgetCredentials",
         Step::ExpectNoFactor => "ExpectNoFactor",
+        Step::ExpectSession(_) => "ExpectSession",
         Step::MoveEpoch => "MoveEpoch",
         Step::Disable { .. } => "Disable",
         Step::Enable => "Enable",

@@ -164,6 +164,9 @@ async fn take<'s>(
             factors::forget_all(connection, account, *kind).await.map(|()| true)?
         }
         Step::ExpectNoFactor => factors::has_none(connection, account).await?,
+        Step::ExpectSession(session) => {
+            steps::goes_on(connection, SessionKey { account, session: *session }).await?
+        }
         Step::MoveEpoch => steps::move_epoch(connection, account).await?,
         Step::Disable { at } => steps::disable(connection, account, *at).await?,
         Step::Enable => steps::enable(connection, account).await?,

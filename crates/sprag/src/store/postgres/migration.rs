@@ -35,6 +35,7 @@ pub(super) const MIGRATIONS: &Migrations = &[
         "V13__needs_10_account_life",
         include_str!("../../../migrations/postgres/V13__needs_10_account_life.sql"),
     ),
+    ("V14__needs_10_language", include_str!("../../../migrations/postgres/V14__needs_10_language.sql")),
 ];
 
 /// The migration after which each name gets its form of today.

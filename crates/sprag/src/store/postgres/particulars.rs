@@ -66,11 +66,19 @@ pub(super) async fn tell_particular(
         where id = $1",
         types: &[Type::UUID, Type::TEXT],
     };
+    const TELL_LANGUAGE: Sql = Sql {
+        text: "
+        update account
+        set language = $2
+        where id = $1",
+        types: &[Type::UUID, Type::TEXT],
+    };
     let tell = match which {
         Particular::Role => &TELL_ROLE,
         Particular::Name => &TELL_PERSON,
         Particular::GivenName => &TELL_GIVEN_NAME,
         Particular::FamilyName => &TELL_FAMILY_NAME,
+        Particular::Language => &TELL_LANGUAGE,
     };
     Ok(connection.execute(tell, &[&account.0, &text]).await? > 0)
 }

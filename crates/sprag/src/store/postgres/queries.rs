@@ -21,8 +21,8 @@ use crate::store::{Credential, CredentialId, Kept, Queries, Slice};
 pub(super) const CREDENTIAL_OF: Sql = Sql {
     text: "
     select a.id, a.epoch, a.disabled_at, a.is_admin, a.created_at, a.username, a.email,
-           a.external_id, a.external_profile, a.role, a.name, a.given_name, a.family_name, a.confirmed_email,
-           a.email_confirmed_at, a.erase_at, c.secret
+           a.external_id, a.external_profile, a.role, a.name, a.given_name, a.family_name, a.language,
+           a.confirmed_email, a.email_confirmed_at, a.erase_at, c.secret
     from account a
     left join credential c on c.account_id = a.id and c.kind = $2 and c.id = $3
     where a.id = $1",
@@ -90,7 +90,7 @@ impl Queries for PostgresStore {
         const ACCOUNT: Sql = Sql {
             text: "
             select id, epoch, disabled_at, is_admin, created_at, username, email,
-                   external_id, external_profile, role, name, given_name, family_name,
+                   external_id, external_profile, role, name, given_name, family_name, language,
                    confirmed_email, email_confirmed_at, erase_at
             from account
             where id = $1",
@@ -193,7 +193,7 @@ impl Queries for PostgresStore {
         const ACCOUNTS_AMONG: Sql = Sql {
             text: "
             select id, epoch, disabled_at, is_admin, created_at, username, email,
-                   external_id, external_profile, role, name, given_name, family_name,
+                   external_id, external_profile, role, name, given_name, family_name, language,
                    confirmed_email, email_confirmed_at, erase_at
             from account
             where id = any ($1)",
@@ -244,7 +244,7 @@ impl Queries for PostgresStore {
         const ACCOUNTS: Sql = Sql {
             text: "
             select id, epoch, disabled_at, is_admin, created_at, username, email,
-                   external_id, external_profile, role, name, given_name, family_name,
+                   external_id, external_profile, role, name, given_name, family_name, language,
                    confirmed_email, email_confirmed_at, erase_at
             from account
             where id > $1

@@ -110,6 +110,7 @@ pub(super) fn account(row: &Row) -> Result<Account> {
             name: row.try_get("name")?,
             given_name: row.try_get("given_name")?,
             family_name: row.try_get("family_name")?,
+            language: row.try_get("language")?,
         },
     })
 }

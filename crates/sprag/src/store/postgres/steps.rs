@@ -22,10 +22,10 @@ pub(super) async fn create_account(connection: &Connection, account: &Account) -
         text: "
         insert into account (
             id, epoch, disabled_at, is_admin, created_at, username, email,
-            external_id, external_profile, role, name, given_name, family_name,
+            external_id, external_profile, role, name, given_name, family_name, language,
             confirmed_email, email_confirmed_at, erase_at
         )
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
         on conflict do nothing",
         types: &[
             Type::UUID,
@@ -42,12 +42,13 @@ pub(super) async fn create_account(connection: &Connection, account: &Account) -
             Type::TEXT,
             Type::TEXT,
             Type::TEXT,
+            Type::TEXT,
             Type::INT8,
             Type::INT8,
         ],
     };
     let external = account.particulars.external.as_ref();
-    let given: [&(dyn ToSql + Sync); 16] = [
+    let given: [&(dyn ToSql + Sync); 17] = [
         &account.id.0,
         &account.epoch.0,
         &account.disabled_at.map(|at| at.0),
@@ -61,6 +62,7 @@ pub(super) async fn create_account(connection: &Connection, account: &Account) -
         &account.particulars.name,
         &account.particulars.given_name,
         &account.particulars.family_name,
+        &account.particulars.language,
         &account.confirmed.as_ref().map(|confirmed| &confirmed.address),
         &account.confirmed.as_ref().map(|confirmed| confirmed.at.0),
         &account.erase_at.map(|at| at.0),
@@ -369,6 +371,21 @@ pub(super) async fn end_sessions<'s>(
         return Ok(None);
     }
     end(connection, account, &live, ending).await.map(Some)
+}
+
+/// Whether a session has not ended, and does not before the commit is through.
+pub(super) async fn goes_on(connection: &Connection, key: SessionKey) -> Result<bool, QueryError> {
+    const GOES_ON: Sql = Sql {
+        text: "
+        select 1 as found
+        from session
+        where account_id = $1
+          and id = $2
+          and ended_at is null
+        for share",
+        types: &[Type::UUID, Type::UUID],
+    };
+    Ok(connection.optional(&GOES_ON, &[&key.account.0, &key.session.0]).await?.is_some())
 }
 
 /// Ends those of an account's sessions that have not ended, and says which, in this order. Where there are several, their

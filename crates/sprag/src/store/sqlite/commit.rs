@@ -105,6 +105,9 @@ fn take<'s>(
         Step::ForgetCredential { id, was } => factors::forget(connection, account, *id, was.as_deref())?,
         Step::ForgetCredentials(kind) => factors::forget_all(connection, account, *kind).map(|()| true)?,
         Step::ExpectNoFactor => factors::has_none(connection, account)?,
+        Step::ExpectSession(session) => {
+            steps::goes_on(connection, SessionKey { account, session: *session })?
+        }
         Step::MoveEpoch => steps::move_epoch(connection, account)?,
         Step::Disable { at } => steps::disable(connection, account, *at)?,
         Step::Enable => steps::enable(connection, account)?,

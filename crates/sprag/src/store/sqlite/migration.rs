@@ -38,6 +38,7 @@ const MIGRATIONS: &Migrations = &[
     ("V11__needs_10_front_door", include_str!("../../../migrations/sqlite/V11__needs_10_front_door.sql")),
     ("V12__needs_10_erasure", include_str!("../../../migrations/sqlite/V12__needs_10_erasure.sql")),
     ("V13__needs_10_account_life", include_str!("../../../migrations/sqlite/V13__needs_10_account_life.sql")),
+    ("V14__needs_10_language", include_str!("../../../migrations/sqlite/V14__needs_10_language.sql")),
 ];
 
 /// After how many names it is told how far it is.

@@ -15,7 +15,7 @@ use crate::store::{Credential, CredentialId, Kept, Queries, Slice};
 
 const ACCOUNT: &str = "
     select id, epoch, disabled_at, is_admin, created_at, username, email,
-           external_id, external_profile, role, name, given_name, family_name,
+           external_id, external_profile, role, name, given_name, family_name, language,
            confirmed_email, email_confirmed_at, erase_at
     from account
     where id = ?1";
@@ -137,7 +137,7 @@ impl Queries for SqliteStore {
             .read("list accounts", move |connection| {
                 let mut statement = connection.prepare_cached(
                     "select id, epoch, disabled_at, is_admin, created_at, username, email,
-                            external_id, external_profile, role, name, given_name, family_name,
+                            external_id, external_profile, role, name, given_name, family_name, language,
                             confirmed_email, email_confirmed_at, erase_at
                      from account
                      where id > ?1

@@ -89,6 +89,7 @@ pub(super) fn account(row: &Row<'_>) -> Result<Account> {
             name: row.get("name")?,
             given_name: row.get("given_name")?,
             family_name: row.get("family_name")?,
+            language: row.get("language")?,
         },
     })
 }

@@ -16,10 +16,10 @@ pub(super) fn create_account(connection: &Connection, account: &Account) -> Resu
     let mut statement = connection.prepare_cached(
         "insert into account (
              id, epoch, disabled_at, is_admin, created_at, username, email,
-             external_id, external_profile, role, name, given_name, family_name,
+             external_id, external_profile, role, name, given_name, family_name, language,
              confirmed_email, email_confirmed_at, erase_at
          )
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
          on conflict do nothing",
     )?;
     let external = account.particulars.external.as_ref();
@@ -37,6 +37,7 @@ pub(super) fn create_account(connection: &Connection, account: &Account) -> Resu
         account.particulars.name,
         account.particulars.given_name,
         account.particulars.family_name,
+        account.particulars.language,
         account.confirmed.as_ref().map(|confirmed| &confirmed.address),
         account.confirmed.as_ref().map(|confirmed| confirmed.at.0),
         account.erase_at.map(|at| at.0),
@@ -107,6 +108,7 @@ pub(super) fn tell_particular(
         Particular::Name => "update account set name = ?2 where id = ?1",
         Particular::GivenName => "update account set given_name = ?2 where id = ?1",
         Particular::FamilyName => "update account set family_name = ?2 where id = ?1",
+        Particular::Language => "update account set language = ?2 where id = ?1",
     };
     Ok(connection.prepare_cached(tell)?.execute(params![bytes(&account.0), text])? > 0)
 }
@@ -363,6 +365,18 @@ pub(super) fn end_sessions<'s>(
         note_address(connection, SessionKey { account, session: *session }, ending)?;
     }
     Ok(Some(ended.into_iter().map(|session| (session, ending)).collect()))
+}
+
+/// Whether a session has not ended.
+pub(super) fn goes_on(connection: &Connection, key: SessionKey) -> Result<bool> {
+    let mut statement = connection.prepare_cached(
+        "select 1
+         from session
+         where account_id = ?1
+           and id = ?2
+           and ended_at is null",
+    )?;
+    statement.exists(params![bytes(&key.account.0), bytes(&key.session.0)])
 }
 
 /// From where a session was ended, for people.
