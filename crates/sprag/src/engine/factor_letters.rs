@@ -27,8 +27,13 @@ impl Engine {
         let Some((account, address)) = addressed(account.clone()).filter(|_| self.sends_letters) else {
             return Vec::new();
         };
-        let payload =
-            NotMe { address: address.clone(), sessions: Vec::new(), news: Vec::new(), everywhere: true };
+        let payload = NotMe {
+            address: address.clone(),
+            sessions: Vec::new(),
+            news: Vec::new(),
+            since: None,
+            everywhere: true,
+        };
         let (token, text) = self.new_token(
             &NewToken {
                 account: account.id,
