@@ -7,6 +7,7 @@ use super::one_time::Usable;
 use super::{Engine, Error, NewUser, Requester, tried_too_often};
 use crate::account::{Account, Name};
 use crate::audit::EventKind;
+use crate::authn::unproven::{forgetting_factors, may_be_a_strangers};
 use crate::budget::Budget;
 use crate::clock::Timestamp;
 use crate::error::Refusal;
@@ -225,7 +226,8 @@ impl Letters<'_> {
     }
 
     /// Sets the password of whoever a link was sent to: the account's epoch moves and every session ends. Says how many did.
-    /// The address counts as confirmed by it.
+    /// The address counts as confirmed by it; where nobody had confirmed it and whoever came made the account, its second factors are
+    /// forgotten, for they may be a stranger's.
     ///
     /// # Errors
     /// [`Refusal::LinkInvalid`], [`Refusal::PasswordRejected`], and then the link can still be used; a [`Fault`](crate::Fault).
@@ -258,7 +260,9 @@ impl Letters<'_> {
                 ending: requester.ending(EndCause::PasswordChanged, now),
             },
         ];
-        let steps = steps.into_iter().chain(engine.news(account, requester, now)).collect();
+        let is_taken_over = may_be_a_strangers(engine.store.as_ref(), account).await?;
+        let forgotten = is_taken_over.then(forgetting_factors).into_iter().flatten();
+        let steps = steps.into_iter().chain(forgotten).chain(engine.news(account, requester, now)).collect();
         let note = Some("by a link that was sent to the account's address".into());
         let event = requester.event_of_account(account.id, EventKind::PasswordChanged, now, note);
         let expect = Expect::Standing(account.epoch);

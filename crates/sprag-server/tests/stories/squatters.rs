@@ -1,0 +1,110 @@
+//! Somebody signs up with another one's address, before they do.
+
+use serde_json::json;
+use sprag::engine::NewUser;
+use sprag::letter::LetterKind;
+
+use crate::call::{Answer, Call};
+use crate::people::{Device, LOGIN, ME, REGISTER, nobody};
+use crate::second_factor::adds_app;
+use crate::world::{World, our_profile};
+
+const THEIRS: &str = "mallory's own battery";
+const NEW: &str = "another good password";
+const VICTIM: &str = "victim@example.org";
+
+/// A world in which everybody registers, and logs in by mail.
+fn open(confirmation: &str) -> World {
+    let line = format!(
+        "registration = \"open\"\nemail_confirmation = {confirmation:?}\noffers = [\"send_code\", \"login_by_code\"]\n"
+    );
+    World::planned(crate::world::Plan {
+        profiles: vec![our_profile(&[("registration = \"admin\"\n", &line)])],
+        ..crate::world::Plan::default()
+    })
+}
+
+fn logs_in(name: &str, password: &str) -> Call {
+    Call::post(LOGIN).json(&json!({ "username": name, "password": password }))
+}
+
+/// Mallory's device, logged in to an account with the victim's address, that has a second factor of Mallory's.
+async fn squats(world: &World) -> Device<'_> {
+    let body = json!({ "username": "mallory", "email": VICTIM, "password": THEIRS });
+    world.sends(Call::post(REGISTER).json(&body)).await.is(201);
+    let mut device = Device::new(world, "curl/8.0", "203.0.113.66");
+    let answer =
+        world.sends(device.call("POST", LOGIN).json(&json!({ "username": "mallory", "password": THEIRS })));
+    device.keeps(&answer.await.is(200));
+    adds_app(&device).await;
+    world.letters().await;
+    device
+}
+
+async fn by_code(world: &World) -> Answer {
+    let asked = world.sends(Call::post("/api/v1/auth/code").json(&json!({ "email": VICTIM }))).await.is(202);
+    let letters = world.letters().await;
+    let code = letters.iter().find_map(|letter| letter.code.clone()).expect("a letter with a code");
+    let body = json!({ "login_id": asked.field("login_id"), "code": code });
+    world.sends(Call::post("/api/v1/auth/code/login").json(&body)).await
+}
+
+async fn resets(world: &World, email: &str) {
+    world.sends(Call::post("/api/v1/auth/password/forgot").json(&json!({ "email": email }))).await.is(202);
+    let token = world.token_by_mail(LetterKind::ResetPassword).await;
+    let body = json!({ "token": token, "new_password": NEW });
+    world.sends(Call::post("/api/v1/auth/password/reset").json(&body)).await.is(204);
+}
+
+#[tokio::test]
+async fn a_squatter_kept_password_factor_and_session_when_the_owner_of_the_address_logged_in_by_mail() {
+    for confirmation in ["off", "asked"] {
+        let world = open(confirmation);
+        let mut squatter = squats(&world).await;
+        let pair = by_code(&world).await.is(200);
+        let me = world.sends(Call::get(ME).bearer(&pair.access_token())).await.is(200);
+        assert_eq!(me.field("email_verified"), "true");
+        squatter.asks(ME).await.refused(401, "session_ended").because("revoked");
+        assert!(!squatter.is_logged_in().await);
+        world.sends(logs_in("mallory", THEIRS)).await.refused(401, "credentials_invalid");
+        by_code(&world).await.is(200);
+        resets(&world, VICTIM).await;
+        world.sends(logs_in(VICTIM, NEW)).await.is(200);
+    }
+}
+
+#[tokio::test]
+async fn a_squatter_kept_a_factor_when_the_owner_of_the_address_chose_a_password() {
+    let world = open("asked");
+    let mut squatter = squats(&world).await;
+    resets(&world, VICTIM).await;
+    assert!(!squatter.is_logged_in().await);
+    world.sends(logs_in("mallory", THEIRS)).await.refused(401, "credentials_invalid");
+    world.sends(logs_in(VICTIM, NEW)).await.is(200);
+}
+
+#[tokio::test]
+async fn a_factor_counts_on_where_an_operator_made_the_account_or_the_address_is_confirmed() {
+    let world = open("asked");
+    let device = world.ann().await.logs_in().await;
+    adds_app(&device).await;
+    world.letters().await;
+    resets(&world, "ann@example.org").await;
+    world.sends(logs_in("ann", NEW)).await.refused(401, "second_factor_required");
+    squats(&world).await;
+    world.meddles("update account set confirmed_email = email, email_confirmed_at = 1");
+    by_code(&world).await.refused(401, "second_factor_required");
+    world.sends(logs_in("mallory", THEIRS)).await.refused(401, "second_factor_required");
+}
+
+#[tokio::test]
+async fn an_administrator_who_makes_an_account_is_no_squatter() {
+    let world = open("asked");
+    let root = world.root().await;
+    let requester =
+        sprag::engine::Requester { ip: Some("192.0.2.1".to_owned()), acting: Some(root.id), ..nobody() };
+    let user = NewUser { email: Some(VICTIM), password: Some(THEIRS), ..NewUser::default() };
+    world.engine.accounts().create(user, &requester).await.expect("it can be made");
+    by_code(&world).await.is(200);
+    world.sends(logs_in(VICTIM, THEIRS)).await.is(200);
+}
