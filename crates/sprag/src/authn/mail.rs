@@ -3,17 +3,20 @@
 //! Of a code, each try is counted by the step that compares it, and is noted before anybody looks at what came of it. What lets
 //! somebody in is spent in the commit that opens their session, unless the account was a stranger's until then.
 
+use std::time::Instant;
+
 use super::devices::Shown;
 use super::unproven::{TAKEN_OVER, forgetting_credentials, may_be_a_strangers};
 use super::{Authenticated, Authn, Proof};
-use crate::account::{Account, ConfirmedEmail};
+use crate::account::{Account, ConfirmedEmail, Name};
 use crate::audit::{EventKind, NOBODY};
 use crate::budget::Budget;
 use crate::clock::Timestamp;
 use crate::error::{Error, Refusal};
-use crate::limits::Whose;
+use crate::limits::{Reserved, Whose};
 use crate::one_time::login::{LogIn, LoginId, typed_code};
 use crate::one_time::{self, Digest, OneTimeToken, Parsed, Purpose, sealed};
+use crate::proof_of_work::Solved;
 use crate::random;
 use crate::requester::Requester;
 use crate::session::{AccountId, EndCause, Methods, ProfileId};
@@ -34,16 +37,10 @@ impl Authn<'_> {
         (login_id, code): (&str, &str),
         requester: &Requester,
     ) -> Result<Authenticated, Error> {
-        let now = self.clock.now();
+        let (came, now) = (Instant::now(), self.clock.now());
         let login = LoginId::read(&self.keys.load(), now, login_id).ok_or(Refusal::LinkInvalid)?;
         let code = typed_code(code).ok_or(Refusal::LinkInvalid)?;
-        let wanted = [(Budget::LoginPrefix, Whose::NetworkOf(requester))];
-        let (store, keys) = (self.store.as_ref(), self.keys.load());
-        if let Err(spent) =
-            self.gate.reserve_or_by_work(store, &keys, (&wanted, 1), shown.solved, now).await?
-        {
-            return Err(spent.into());
-        }
+        let reserved = self.reserve_code_by_mail(&login, login_id, shown.solved, requester).await?;
         let solver: Digest = one_time::hashed(&random::bytes::<32>(self.random));
         let step = Step::TryCode {
             token: login.token,
@@ -72,12 +69,37 @@ impl Authn<'_> {
             _ => None,
         };
         match somebody {
-            Some(somebody) => Ok(somebody),
+            Some(somebody) => {
+                let is_of = |budget| budget == Budget::FactorAccount;
+                self.gate.give_back(self.store.as_ref(), &reserved, is_of, self.clock.now()).await;
+                Ok(somebody)
+            }
             None => {
+                // On the account's chain, or on nobody's. Either may cost a write or none; what is waited for covers that.
                 self.note_failure(known, requester, WRONG_CODE).await?;
+                self.hasher.wait_to_refuse_unhashed(came, self.random).await;
                 Err(Refusal::LinkInvalid.into())
             }
         }
+    }
+
+    /// Reserves a try of a code by mail, before anything is compared: of the address that it was asked for, whether anybody has that,
+    /// and of the network. It is not the account's budget for second factors, or strangers could keep its owner from showing one.
+    async fn reserve_code_by_mail(
+        &self,
+        login: &LoginId,
+        login_id: &str,
+        solved: Option<Solved>,
+        requester: &Requester,
+    ) -> Result<Reserved, Error> {
+        let (store, keys, now) = (self.store.as_ref(), self.keys.load(), self.clock.now());
+        let token = self.store.one_time_token(login.account, login.token).await?;
+        let asked = token.and_then(|token| sealed::open::<LogIn>(&keys, now, &token));
+        let address = asked.as_ref().map_or(login_id, |login| login.address.trim());
+        let name = Name::meant_by(address).pop();
+        let whose = name.as_ref().map_or(Whose::Typed(address), Whose::Name);
+        let wanted = [(Budget::FactorAccount, whose), (Budget::LoginPrefix, Whose::NetworkOf(requester))];
+        Ok(self.gate.reserve_or_by_work(store, &keys, (&wanted, 1), solved, now).await??)
     }
 
     /// Whoever used the link of a letter: in the browser that asked for it, which has the login id, or on any device where that
