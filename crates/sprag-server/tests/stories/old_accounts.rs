@@ -149,6 +149,19 @@ async fn a_name_that_was_held_here_is_never_asked_about_again() {
 }
 
 #[tokio::test]
+async fn an_erased_account_came_back_under_the_other_names_that_its_owner_has_there_by_now() {
+    let old = OldSystem::with_carol();
+    let world = world(&old);
+    old.has(|carol| (carol.username, carol.email) = (None, Some("carol@example.org".to_owned())));
+    logs_in(&world, "carol@example.org", OLD).await.is(200);
+    let account = world.engine.accounts().find("carol@example.org").await.expect("she is here").id;
+    world.engine.accounts().erase(account).await.expect("she can be erased");
+    old.has(|carol| (carol.username, carol.email) = (Some("carol".to_owned()), None));
+    logs_in(&world, "carol", OLD).await.refused(401, "credentials_invalid");
+    assert!(world.engine.accounts().find("carol").await.is_err());
+}
+
+#[tokio::test]
 async fn what_the_old_system_says_takes_nobodys_account_and_makes_no_administrator() {
     let old = OldSystem::with_carol();
     let world = world(&old);

@@ -162,6 +162,11 @@ impl Engine {
                 return Ok(None);
             }
         }
+        // Whoever was erased here goes by other names there now, and is known there by the same key.
+        let external: Vec<Name> = Name::external(profile, &found.id).into_iter().collect();
+        if self.were_held(&external).await? {
+            return Ok(None);
+        }
         let confirmed = account.email.clone().map(|address| ConfirmedEmail { address, at: now });
         Ok(Some((Account { confirmed, ..account }, names)))
     }
