@@ -115,3 +115,21 @@ async fn what_is_kept_is_told_but_what_proves_who_somebody_is_and_when_sessions_
     ann.turns().await;
     world.sends(ann.bearer_call("GET", EXPORT)).await.refused(403, "step_up_required");
 }
+
+#[tokio::test]
+async fn an_export_told_from_where_an_administrator_works() {
+    let world = World::new();
+    let person = world.ann().await;
+    let root = Device::new(&world, "Administration/1.0", "198.51.100.77");
+    let root = world.root().await.logs_in_on(root).await;
+    let phone = person.logs_in().await;
+    let path = format!("/api/v1/admin/users/{}", person.id);
+    world.sends(root.bearer_call("PATCH", &path).json(&json!({ "name": "Ann" }))).await.is(200);
+    let end = format!("/api/v1/admin/sessions/{}", phone.session);
+    world.sends(root.bearer_call("DELETE", &end)).await.is(204);
+    let ann = person.logs_in().await;
+    let told = world.sends(ann.bearer_call("GET", EXPORT)).await.is(200).text();
+    assert!(told.contains("by administrator"), "that it was done is told: {told}");
+    assert!(!told.contains("198.51.100.77") && !told.contains("Administration/1.0"), "{told}");
+    assert!(told.contains("192.0.2.10"), "from where she came herself is told: {told}");
+}
