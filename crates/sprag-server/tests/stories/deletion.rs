@@ -171,3 +171,11 @@ async fn whoever_asked_again_and_again_filled_the_letter_box_of_an_address_that_
     }
     assert_eq!(world.letters().await.len(), 5);
 }
+
+#[tokio::test]
+async fn the_last_administrator_deleted_their_own_account() {
+    let world = World::new();
+    let root = world.root().await.logs_in().await;
+    deletes(&world, &root, &json!({})).await.refused(403, "forbidden");
+    root.asks(ME).await.is(200);
+}
