@@ -136,7 +136,7 @@ impl Sender {
         let news: Vec<_> = news.collect();
         let language = self.words.language(letter.languages.as_deref());
         let written = self.words.letter(letter.kind, language, &pieces, &news)?;
-        Ok(Outgoing { id, to: letter.to.clone(), link, written })
+        Ok(Outgoing { id, to: letter.to.clone(), link, code: letter.code.clone(), written })
     }
 }
 
