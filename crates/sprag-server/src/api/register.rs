@@ -116,9 +116,12 @@ async fn invite(context: &RouteContext, inputs: &Inputs<'_>) -> Result<Option<In
         Registration::Invite => Some(context.require(inputs, &[Input::Invite])?),
         _ => inputs.get(Input::Invite),
     };
-    match text {
-        Some(text) => Ok(Some(context.app.engine.invites().read(text).await?)),
-        None => Ok(None),
+    let Some(text) = text else { return Ok(None) };
+    let invite = context.app.engine.invites().read(text).await?;
+    // Whoever may invite people to one front end has not invited them to another.
+    match invite.profile().is_none_or(|profile| profile == context.served.client.profile) {
+        true => Ok(Some(invite)),
+        false => Err(Refusal::LinkInvalid.into()),
     }
 }
 
