@@ -108,3 +108,29 @@ async fn an_administrator_who_makes_an_account_is_no_squatter() {
     by_code(&world).await.is(200);
     world.sends(logs_in(VICTIM, THEIRS)).await.is(200);
 }
+
+#[tokio::test]
+async fn an_account_confirmed_an_address_that_leads_to_somebody_else() {
+    let world = open("asked");
+    let person = world.ann().await;
+    let ann = person.logs_in().await;
+    let change = json!({ "email": "ann@new.example" });
+    world.sends(ann.bearer_call("POST", "/api/v1/auth/email").json(&change)).await.is(202);
+    let token = world.token_by_mail(LetterKind::ChangeEmail).await;
+    let confirm = Call::post("/api/v1/auth/email/confirm").json(&json!({ "token": token }));
+    world.sends(confirm).await.is(204);
+    let undo = world.token_by_mail(LetterKind::EmailChanged).await;
+    let body = json!({ "username": "mallory", "email": "ann@example.org", "password": THEIRS });
+    world.sends(Call::post(REGISTER).json(&body)).await.is(201);
+    let token = world.token_by_mail(LetterKind::VerifyEmail).await;
+    let undone = Call::post("/api/v1/auth/email/undo").json(&json!({ "token": undo }));
+    world.sends(undone).await.is(200);
+    let verify = Call::post("/api/v1/auth/email/verify").json(&json!({ "token": token }));
+    world.sends(verify).await.refused(400, "link_invalid");
+    let mallory = world.engine.accounts().find("mallory").await.expect("it is there");
+    world.letters().await;
+    let asked = world.engine.letters().ask_for_verification(mallory.id, &nobody()).await;
+    assert!(asked.expect("a store that works"), "nothing tells");
+    assert!(world.letters().await.is_empty());
+    assert_eq!(mallory.email_confirmed_at(), None);
+}

@@ -104,7 +104,11 @@ impl Letters<'_> {
         let Some((account, address)) = addressed(account) else { return Ok(false) };
         self.reserve_letter(Some(&account), &address, None, requester).await?;
         let letter = (LetterKind::VerifyEmail, Purpose::VerifyEmail);
-        let (commit, key) = self.with_link(&account, &address, letter, requester);
+        // What is another's cannot be confirmed, and who has it is told to nobody.
+        let (commit, key) = match self.is_somebody_elses(&address, account.id).await? {
+            true => self.with_nothing(Purpose::VerifyEmail, account.id),
+            false => self.with_link(&account, &address, letter, requester),
+        };
         self.written(commit, key).await?;
         Ok(true)
     }
@@ -210,6 +214,9 @@ impl Letters<'_> {
         let Self(engine) = self;
         let usable = engine.usable(Purpose::VerifyEmail, text).await?;
         let (account, address, now) = (&usable.account, of_address(&usable)?, engine.now());
+        if self.is_somebody_elses(&address, account.id).await? {
+            return Err(Refusal::LinkInvalid.into());
+        }
         let steps = vec![
             usable.spend(now),
             Step::EndTokens { purpose: Purpose::VerifyEmail },
@@ -252,7 +259,6 @@ impl Letters<'_> {
             Step::EndTokens { purpose: Purpose::ResetPassword },
             Step::put_password(Was::Any, hash, now),
             Step::KeepDevices { most: 0 },
-            Step::ConfirmEmail { address, at: now },
             Step::MoveEpoch,
             Step::EndSessions {
                 except: None,
@@ -260,9 +266,16 @@ impl Letters<'_> {
                 ending: requester.ending(EndCause::PasswordChanged, now),
             },
         ];
+        let is_elses = self.is_somebody_elses(&address, account.id).await?;
+        let confirms = (!is_elses).then_some(Step::ConfirmEmail { address, at: now });
         let is_taken_over = may_be_a_strangers(engine.store.as_ref(), account).await?;
         let forgotten = is_taken_over.then(forgetting_factors).into_iter().flatten();
-        let steps = steps.into_iter().chain(forgotten).chain(engine.news(account, requester, now)).collect();
+        let steps = steps
+            .into_iter()
+            .chain(confirms)
+            .chain(forgotten)
+            .chain(engine.news(account, requester, now))
+            .collect();
         let note = Some("by a link that was sent to the account's address".into());
         let event = requester.event_of_account(account.id, EventKind::PasswordChanged, now, note);
         let expect = Expect::Standing(account.epoch);
