@@ -81,6 +81,7 @@ mod grace;
 mod hooks;
 mod import;
 mod invites;
+mod letter_budget;
 mod letters;
 mod listings;
 mod lives;

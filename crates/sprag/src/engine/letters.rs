@@ -8,12 +8,10 @@ use super::{Engine, Error, NewUser, Requester, tried_too_often};
 use crate::account::{Account, Name};
 use crate::audit::EventKind;
 use crate::authn::unproven::{forgetting_factors, may_be_a_strangers};
-use crate::budget::Budget;
 use crate::clock::Timestamp;
 use crate::error::Refusal;
 use crate::hooks::OldAccounts;
 use crate::letter::{Letter, LetterKind};
-use crate::limits::Whose;
 use crate::one_time::{Digest, OneTimeText, OneTimeToken, Parsed, Proof, Purpose, TokenId, hashed};
 use crate::outbox::{Message, MessageKey, MessageKind};
 use crate::password::NewPassword;
@@ -69,8 +67,9 @@ impl Letters<'_> {
         let Self(engine) = self;
         let found = meant_by(engine.store.as_ref(), typed).await?.map(|found| found.account);
         let is_known = found.is_some();
-        self.reserve_letter(found.as_ref(), typed, solved, requester).await?;
-        let (commit, key) = match found.filter(|account| account.disabled_at.is_none()).and_then(addressed) {
+        let has_room = self.reserve_letter_by_name(found.as_ref(), typed, solved, requester).await?;
+        let found = found.filter(|account| has_room && account.disabled_at.is_none());
+        let (commit, key) = match found.and_then(addressed) {
             Some((account, address)) => {
                 let letter = (LetterKind::ResetPassword, Purpose::ResetPassword);
                 self.with_link(&account, &address, letter, requester)
@@ -304,32 +303,6 @@ impl Letters<'_> {
             && token.epoch.is_none_or(|epoch| epoch == account.epoch)
             && account.disabled_at.is_none();
         if is_usable { Ok((account, address, parsed)) } else { Err(Refusal::LinkInvalid.into()) }
-    }
-
-    /// Reserves a letter to whoever that name leads to, or to nobody: both have a budget of the address and one of the network. It is
-    /// the address's whether an account has it or not yet, or what a sign-up took would tell by what is left.
-    pub(super) async fn reserve_letter(
-        &self,
-        account: Option<&Account>,
-        typed: &str,
-        solved: Option<Solved>,
-        requester: &Requester,
-    ) -> Result<(), Error> {
-        let Self(engine) = self;
-        let name = Name::meant_by(typed).pop();
-        let address = account.and_then(|account| Name::email(account.email.as_deref()?).ok());
-        let whose = match (&address, account, &name) {
-            (Some(address), _, _) => Whose::Name(address),
-            (None, Some(account), _) => Whose::Account(account.id),
-            (None, None, Some(name)) => Whose::Name(name),
-            (None, None, None) => Whose::Typed(typed.trim()),
-        };
-        let wanted = [(Budget::MailAddress, whose), (Budget::MailPrefix, Whose::NetworkOf(requester))];
-        let (store, keys, now) = (engine.store.as_ref(), engine.keys.load(), engine.now());
-        match engine.gate.reserve_or_by_work(store, &keys, (&wanted, 1), solved, now).await? {
-            Ok(_spent) => Ok(()),
-            Err(spent) => Err(spent.into()),
-        }
     }
 
     /// A token, and the letter that its link stands in.
