@@ -91,6 +91,7 @@ mod new_passkey;
 mod news;
 mod next_id;
 mod old_accounts;
+mod old_names;
 mod one_time;
 mod opening;
 mod outbox;

@@ -119,6 +119,16 @@ impl Letters<'_> {
     /// [`Refusal::NameInvalid`], [`Refusal::PasswordRejected`], [`Refusal::NameTaken`] of a user name,
     /// [`Refusal::RateLimited`], [`Refusal::LinkInvalid`] of an invitation that is no longer good; a [`Fault`](crate::Fault).
     pub async fn register(&self, user: NewUser<'_>, requester: &Requester) -> Result<(), Error> {
+        self.register_beside(None, user, requester).await
+    }
+
+    /// As [`register`](Self::register), where another system may know the address as somebody's.
+    pub(super) async fn register_beside(
+        &self,
+        there: Option<Account>,
+        user: NewUser<'_>,
+        requester: &Requester,
+    ) -> Result<(), Error> {
         let Self(engine) = self;
         let Some(email) = user.email else {
             return Err(Refusal::NameInvalid(
@@ -132,7 +142,8 @@ impl Letters<'_> {
         {
             return Err(Refusal::NameTaken.into());
         }
-        let mut owner = engine.store.credential(&address).await?.map(|known| known.account);
+        let known = engine.store.credential(&address).await?.map(|known| known.account);
+        let mut owner = known.or(there);
         self.reserve_letter(owner.as_ref(), email, None, requester).await?;
         for _ in 0..=MAX_MISSES {
             match engine.accounts().make(user, owner.as_ref(), requester).await {

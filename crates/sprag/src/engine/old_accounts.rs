@@ -31,7 +31,7 @@ use crate::store::{Commit, Expect, Step};
 pub(crate) const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// How long after it came an attempt is answered that came to nothing, and every wish for a letter.
-const ANSWERED_AFTER: Duration = Duration::from_millis(2000);
+pub(super) const ANSWERED_AFTER: Duration = Duration::from_millis(2000);
 
 /// How often a log-in is tried anew where another one of the same owner has brought the account meanwhile.
 const TRIES: u32 = 2;
@@ -127,7 +127,7 @@ impl Engine {
 
     /// The account as it would be made here, and the names that would lead to it; `None` where the old system's answer cannot
     /// be taken.
-    async fn to_be_made(
+    pub(super) async fn to_be_made(
         &self,
         profile: ProfileId,
         id: AccountId,
@@ -172,7 +172,7 @@ impl Engine {
     }
 
     /// Whether the old system may be asked about a name: it could be one, and never led to anybody here.
-    async fn never_led_anywhere(&self, typed: &str) -> Result<bool, Fault> {
+    pub(super) async fn never_led_anywhere(&self, typed: &str) -> Result<bool, Fault> {
         Ok(!Name::meant_by(typed).is_empty() && !self.was_held(typed).await?)
     }
 }
