@@ -5,7 +5,7 @@ use sprag::engine::NewUser;
 use sprag::letter::LetterKind;
 
 use crate::call::{Answer, Call};
-use crate::people::{Device, LOGIN, ME, REGISTER, nobody};
+use crate::people::{Device, LOGIN, ME, REGISTER, STEP_UP, nobody};
 use crate::second_factor::adds_app;
 use crate::world::{World, our_profile};
 
@@ -133,4 +133,23 @@ async fn an_account_confirmed_an_address_that_leads_to_somebody_else() {
     assert!(asked.expect("a store that works"), "nothing tells");
     assert!(world.letters().await.is_empty());
     assert_eq!(mallory.email_confirmed_at(), None);
+}
+
+#[tokio::test]
+async fn a_letter_box_was_filled_by_adding_factor_after_factor() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let mut device = ann.logs_in().await;
+    let first = adds_app(&device).await;
+    let kinds = async || world.letters().await.iter().map(|letter| letter.kind).collect::<Vec<_>>();
+    assert_eq!(kinds().await, [LetterKind::FactorAdded], "the first is sent at once");
+    for (seconds, told) in [(0, vec![]), (3600, vec![LetterKind::FactorAdded])] {
+        world.winds(seconds);
+        device.refreshes().await.is(200);
+        let body = json!({ "code": first.next_code() });
+        let stepped = world.sends(device.bearer_call("POST", STEP_UP).json(&body)).await.is(200);
+        device.keeps(&stepped);
+        adds_app(&device).await;
+        assert_eq!(kinds().await, told, "after {seconds} seconds");
+    }
 }
