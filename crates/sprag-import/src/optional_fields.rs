@@ -44,9 +44,8 @@ fn wrong(field: ImportField, value: &Value) -> Option<Wrong> {
     }
     match value::text(value) {
         Ok(None) => None,
-        Ok(Some(text)) if field == ImportField::Language => {
-            (!text.is_empty() && !is_language(&text)).then_some("is no tag of a language, such as de or pt-BR")
-        }
+        Ok(Some(text)) if field == ImportField::Language => (!text.is_empty() && !is_language(&text))
+            .then_some("is no tag of a language, such as de or pt-BR"),
         Ok(Some(text)) => (!is_particular(&text)).then_some("has more than 255 bytes or a control character"),
         Err(wrong) => Some(wrong),
     }

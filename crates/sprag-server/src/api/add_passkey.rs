@@ -62,9 +62,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let requester = context.reader(&call.parts)?;
     let factors = context.app.engine.factors();
     let new = match by {
-        By::Caller(caller) => {
-            factors.add_passkey(&caller, &credential, label.as_deref(), &requester).await?
-        }
+        By::Caller(caller) => factors.add_passkey(&caller, &credential, label.as_deref(), &requester).await?,
         By::LogIn(token) => {
             let factor = NewFactor::Passkey(&credential, label.as_deref());
             let login = LoggingIn::begin(context, &call.parts, &inputs, requester).await?;

@@ -138,9 +138,11 @@ fn ask_for_factors_by(config: &Config, profiles: &mut [Profile]) -> anyhow::Resu
     for profile in profiles {
         let required_of = config.factors.required_of.unwrap_or(profile.client.second_factor);
         profile.client.second_factor = required_of;
-        let enrols = profile.wire.routes.iter().any(|route| {
-            route.action.name() == "confirm_totp" && route.takes.takes(Input::MfaToken)
-        });
+        let enrols = profile
+            .wire
+            .routes
+            .iter()
+            .any(|route| route.action.name() == "confirm_totp" && route.takes.takes(Input::MfaToken));
         if required_of != SecondFactor::Optional && !enrols {
             bail!(
                 "whoever logs in with the profile {} must have a second factor, and no call of it adds one for a log-in that waits; take a \
