@@ -21,6 +21,9 @@ pub const NOBODY: AccountId = AccountId(Uuid::nil());
 /// The hash before an account's first entry.
 pub const CHAIN_START: Hash = [0; 32];
 
+/// What an entry's note begins with where an administrator did it to somebody's account.
+pub(crate) const BY_ADMINISTRATOR: &str = "by administrator ";
+
 /// A link of the chain.
 pub type Hash = [u8; 32];
 
@@ -301,6 +304,12 @@ impl EventKind {
 }
 
 impl Event {
+    /// Whether an administrator did it to somebody's account.
+    #[must_use]
+    pub fn is_by_administrator(&self) -> bool {
+        self.note.as_deref().is_some_and(|note| note.starts_with(BY_ADMINISTRATOR))
+    }
+
     /// How much this should worry its reader.
     #[must_use]
     pub fn severity(&self) -> Severity {

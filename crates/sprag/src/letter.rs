@@ -183,15 +183,18 @@ impl Letter {
         }
     }
 
-    /// To the owner of an account: by what people call them, and in the language that they chose, unless whoever asked for it just now
-    /// reads another.
+    /// To the owner of an account: in the language that they chose, unless whoever asked for it just now reads another; and by what
+    /// people call them, where it goes to the address that they confirmed. At any other, somebody reads it who did not choose that
+    /// name, and whoever did would have us write to them.
     #[must_use]
     pub fn to_owner_of(self, account: &Account) -> Self {
         let told = &account.particulars;
-        let called = told.name.clone().or_else(|| told.given_name.clone());
+        let is_theirs = account.email_confirmed_at().is_some() && account.email.as_ref() == Some(&self.to);
+        let called = told.name.as_ref().or(told.given_name.as_ref()).or(account.username.as_ref());
+        let called = called.filter(|_| is_theirs).cloned();
         let (own, asked) = (told.language.clone(), self.languages.clone());
         let languages = if self.kind.is_asked_for() { asked.or(own) } else { own.or(asked) };
-        Self { name: called.or_else(|| account.username.clone()), languages, ..self }
+        Self { name: called, languages, ..self }
     }
 
     /// With a link.
@@ -240,4 +243,32 @@ impl Letter {
 
 fn bound_to(key: &MessageKey) -> [&[u8]; 3] {
     [TABLE, key.account.0.as_bytes(), key.id.as_bytes()]
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::account::ConfirmedEmail;
+
+    #[test]
+    fn a_stranger_chose_what_a_letter_to_somebody_elses_address_begins_with() {
+        let (at, address) = (Timestamp(0), "victim@example.org");
+        let account = Account {
+            username: Some("click evil.example".to_owned()),
+            email: Some(address.to_owned()),
+            ..Account::new(AccountId(Uuid::from_u128(1)), at)
+        };
+        let letter = |to| Letter::asked_for(LetterKind::VerifyEmail, to, &Requester::nobody(), at);
+        assert_eq!(letter(address).to_owner_of(&account).name, None);
+        let confirmed = Some(ConfirmedEmail { address: address.to_owned(), at });
+        let account = Account { confirmed, ..account };
+        assert_eq!(letter(address).to_owner_of(&account).name, account.username);
+        assert_eq!(
+            letter("new@example.org").to_owner_of(&account).name,
+            None,
+            "the address that it shall have"
+        );
+    }
 }

@@ -383,6 +383,13 @@ impl Hasher {
         tokio::time::sleep_until(moment.into()).await;
     }
 
+    /// Waits as [`wait_to_refuse`](Self::wait_to_refuse) does, where nothing was hashed.
+    pub(crate) async fn wait_to_refuse_unhashed(&self, came: Instant, random: &dyn Random) {
+        let spread = u16::from_le_bytes(random::bytes(random));
+        let moment = moment::of_failure(came, Duration::ZERO, Instant::now(), (self.slot, 1), spread);
+        self.wait_until(moment).await;
+    }
+
     /// Waits, on no hashing thread, until a moment.
     pub(crate) async fn wait_until(&self, moment: Instant) {
         if !self.slot.is_zero() {

@@ -1,6 +1,6 @@
 //! Who is asking, as far as a request shows.
 
-use crate::audit::{Event, EventKind};
+use crate::audit::{BY_ADMINISTRATOR, Event, EventKind};
 use crate::clock::Timestamp;
 use crate::prefix::Prefix;
 use crate::session::{AccountId, EndCause, SessionKey, ShortHash};
@@ -63,7 +63,7 @@ impl Requester {
     /// What the journal adds to an entry: who did it, where that is not the one whose account it is.
     fn told_by(&self, note: Option<String>) -> Option<String> {
         let Some(administrator) = self.acting else { return note };
-        let by = format!("by administrator {administrator}");
+        let by = format!("{BY_ADMINISTRATOR}{administrator}");
         Some(note.map_or_else(|| by.clone(), |note| format!("{by}: {note}")))
     }
 

@@ -11,7 +11,7 @@ pub(crate) const SPEC: Spec = Spec {
     takes: &[Input::CurrentPassword],
     reads_body: true,
     answer: Answer::Shaped { anywhere: &[&[Fact::EraseAt]], each: &[] },
-    refuses: &["current_password_wrong", "password_rejected", "step_up_required"],
+    refuses: &["current_password_wrong", "forbidden", "password_rejected", "step_up_required"],
     unavailable: "the service cannot answer just now, and the account may be going to be deleted or not; if your session has ended, \
                   it is, and a log-in calls it off",
     ..Spec::named("delete_me", "Delete one's own account, after some time in which a log-in calls it off")
@@ -23,6 +23,10 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let inputs = context.inputs(&fields)?;
     let requester = context.reader(&call.parts)?;
     let (app, accounts) = (&context.app, context.app.engine.accounts());
+    // There always is an administrator who may log in: another one has them be none before.
+    if accounts.get(caller.key.account).await?.is_admin {
+        return Err(Problem::OwnAccount);
+    }
     let is_fresh = Box::pin(app.engine.factors().is_fresh(&caller, app.fresh_for)).await?;
     let shown =
         accounts.expect_owner(&caller, inputs.get(Input::CurrentPassword), is_fresh, &requester).await;

@@ -1,12 +1,14 @@
 //! `export_me`: all that is kept of whoever asks, but what proves who they are, and what tells when a session rotates: whoever copied
 //! its tokens would learn by that when their owner is there.
 
+use std::collections::BTreeSet;
+
 use axum::response::Response;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use sprag::account::Account;
 use sprag::audit::{Entry, EventKind};
-use sprag::session::{AccountId, Session, SessionDetail};
+use sprag::session::{AccountId, Session, SessionDetail, SessionId};
 use sprag::store::{Kept, Slice};
 use sprag::{Engine, Fault};
 
@@ -93,6 +95,10 @@ fn told(
     kept: &Kept,
     (sessions, entries): (&[(Session, SessionDetail)], &[Entry]),
 ) -> Value {
+    let events = entries.iter().map(|entry| &entry.event);
+    let ends = events.filter(|event| event.kind == EventKind::SessionEnded && event.is_by_administrator());
+    let ended_for_owner: BTreeSet<SessionId> = ends.filter_map(|event| event.session).collect();
+    let told_of_session = |found| told_of_session(found, &ended_for_owner);
     let credentials = |kind: &str| kept.credentials.iter().filter(|found| *found == kind).count();
     json!({
         "is_complete": sessions.len() <= MOST && entries.len() <= MOST,
@@ -133,8 +139,13 @@ fn told_of_account(account: &Account) -> Value {
     })
 }
 
-/// When it was used last, and when the idle timeout would end it, move with its rotations.
-fn told_of_session((session, detail): &(Session, SessionDetail)) -> Value {
+/// When it was used last, and when the idle timeout would end it, move with its rotations. From where an administrator ended it is
+/// about them, not about its owner.
+fn told_of_session(
+    (session, detail): &(Session, SessionDetail),
+    ended_for_owner: &BTreeSet<SessionId>,
+) -> Value {
+    let is_by_owner = !ended_for_owner.contains(&session.key.session);
     json!({
         "id": session.key.session.to_string(),
         "created_at": moment::rfc3339(session.created_at),
@@ -144,19 +155,22 @@ fn told_of_session((session, detail): &(Session, SessionDetail)) -> Value {
         "device": detail.device,
         "ended_at": session.ended.map(|ended| moment::rfc3339(ended.at)),
         "ended_cause": session.ended.map(|ended| ended.cause.name()),
-        "ended_ip": detail.ended_ip,
+        "ended_ip": detail.ended_ip.as_ref().filter(|_| is_by_owner),
     })
 }
 
+/// Of what an administrator did, neither from where nor with what: that is about them.
 fn told_of_entry(entry: &Entry) -> Value {
     let event = &entry.event;
+    let is_by_owner = !event.is_by_administrator() && event.kind != EventKind::AccountInvited;
+    let (ip, user_agent) = (event.ip.as_ref(), event.user_agent.as_ref());
     json!({
         "at": moment::rfc3339(event.at),
         "kind": event.kind.name(),
         "session_id": event.session.map(|session| session.to_string()),
         "cause": event.cause.map(|cause| cause.name()),
-        "ip": event.ip,
-        "user_agent": event.user_agent,
+        "ip": ip.filter(|_| is_by_owner),
+        "user_agent": user_agent.filter(|_| is_by_owner),
         "note": event.note,
     })
 }

@@ -56,7 +56,9 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let (engine, profile) = (&context.app.engine, context.served.client.profile);
     let (login_id, code) = (inputs.get(Input::LoginId), inputs.get(Input::Code));
     let somebody = match (inputs.get(Input::Token), login_id, code) {
-        (Some(link), login_id, None) => engine.authn().link(&login.shown, profile, (link, login_id)).await?,
+        (Some(link), login_id, None) => {
+            engine.authn().link(&login.shown, profile, (link, login_id), &login.requester).await?
+        }
         (None, Some(login_id), Some(code)) => {
             engine.authn().code(&login.shown, profile, (login_id, code), &login.requester).await?
         }

@@ -77,9 +77,13 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         expect_choosable(context, &user)?;
     }
     if user.confirmation == Confirmation::Required {
-        let registered = engine.letters().register(user, &requester).await;
+        let registered = engine.letters().register_here_or_there(client, user, &requester).await;
         registered.map_err(|error| naming_names(context, &user, error))?;
         return Ok(bodiless(StatusCode::ACCEPTED));
+    }
+    if context.is_anonymous() {
+        let free = engine.accounts().expect_free_there(client, &user).await;
+        free.map_err(|error| naming_names(context, &user, error))?;
     }
     let Some(by) = by else {
         let account = engine.accounts().create(user, &requester).await;
@@ -98,7 +102,6 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
         remembers_device: context.app.knows_devices,
         ..OpenRequest::default()
     };
-    let client = &context.served.client;
     let pair = match engine.log_in(client, somebody, request, &requester).await? {
         LoggedIn::Opened(pair) => pair,
         LoggedIn::Waits(waits) => return Err(Problem::Waits(Box::new(waits))),
@@ -116,9 +119,12 @@ async fn invite(context: &RouteContext, inputs: &Inputs<'_>) -> Result<Option<In
         Registration::Invite => Some(context.require(inputs, &[Input::Invite])?),
         _ => inputs.get(Input::Invite),
     };
-    match text {
-        Some(text) => Ok(Some(context.app.engine.invites().read(text).await?)),
-        None => Ok(None),
+    let Some(text) = text else { return Ok(None) };
+    let invite = context.app.engine.invites().read(text).await?;
+    // Whoever may invite people to one front end has not invited them to another.
+    match invite.profile().is_none_or(|profile| profile == context.served.client.profile) {
+        true => Ok(Some(invite)),
+        false => Err(Refusal::LinkInvalid.into()),
     }
 }
 

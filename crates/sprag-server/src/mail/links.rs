@@ -72,7 +72,7 @@ mod tests {
     use crate::config::settings::SETTINGS;
 
     /// Each kind of letter that has a link, and the page that it leads to.
-    const PAGES: [(LetterKind, &str); 12] = [
+    const PAGES: [(LetterKind, &str); 13] = [
         (LetterKind::VerifyEmail, "verify"),
         (LetterKind::ResetPassword, "reset"),
         (LetterKind::Invite, "invite"),
@@ -84,6 +84,7 @@ mod tests {
         (LetterKind::FactorRemoved, "not-me"),
         (LetterKind::RecoveryCodeUsed, "not-me"),
         (LetterKind::RecoveryCodesFew, "not-me"),
+        (LetterKind::RecoveryCodesMade, "not-me"),
         (LetterKind::AccountDeletion, "delete"),
     ];
 

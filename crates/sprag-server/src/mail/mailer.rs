@@ -40,12 +40,17 @@ struct Log;
 impl Mailer for Log {
     async fn send(&self, letter: &Outgoing) -> Outcome {
         let (to, subject) = (&letter.to, &letter.written.subject);
-        match &letter.link {
-            Some(link) => tracing::info!("a letter to {to}, {subject:?}; its link: {link}"),
-            None => tracing::info!("a letter to {to}, {subject:?}"),
-        }
+        let told = told(letter);
+        tracing::info!("a letter to {to}, {subject:?}{told}");
         Outcome::Taken
     }
+}
+
+/// What of a letter somebody who develops goes on with.
+fn told(letter: &Outgoing) -> String {
+    let link = letter.link.as_ref().map(|link| format!("; its link: {link}"));
+    let code = letter.code.as_ref().map(|code| format!("; its code: {code}"));
+    [link, code].into_iter().flatten().collect()
 }
 
 /// A file for each letter.
@@ -79,4 +84,24 @@ fn write_anew(folder: &Path, id: &str, message: &[u8]) -> io::Result<()> {
     file.write_all(message)?;
     file.sync_all()?;
     fs::rename(unfinished, whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::Written;
+
+    #[test]
+    fn the_log_showed_no_code_of_a_letter_that_has_nothing_else() {
+        let letter = |link: Option<&str>, code: Option<&str>| Outgoing {
+            id: String::new(),
+            to: "ann@example.org".to_owned(),
+            link: link.map(str::to_owned),
+            code: code.map(str::to_owned),
+            written: Written { subject: String::new(), text: String::new(), html: String::new() },
+        };
+        assert_eq!(told(&letter(None, Some("123456"))), "; its code: 123456");
+        assert_eq!(told(&letter(Some("x"), Some("123456"))), "; its link: x; its code: 123456");
+        assert_eq!(told(&letter(None, None)), "");
+    }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Outgoing {
     pub(crate) id: String,
     pub(crate) to: String,
     pub(crate) link: Option<String>,
+    /// A code that stands in it.
+    pub(crate) code: Option<String>,
     pub(crate) written: Written,
 }
 

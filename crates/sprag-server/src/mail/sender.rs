@@ -20,9 +20,6 @@ use crate::words::{Pieces, Words, told_at};
 /// How often the outbox is looked at, if nobody says that something was put there.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often what was sent long ago is forgotten.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
-
 /// Sends what waits.
 pub(crate) struct Sender {
     engine: Arc<Engine>,
@@ -51,7 +48,6 @@ impl Sender {
 
     /// Sends, until it is dropped.
     pub(crate) async fn send_on(self) {
-        let mut until_sweep = Duration::ZERO;
         loop {
             match self.send_due().await {
                 Ok(0) => {}
@@ -62,14 +58,8 @@ impl Sender {
                     }
                 }
             }
-            if until_sweep.is_zero() {
-                until_sweep = SWEEP_INTERVAL;
-                if let Err(fault) = self.engine.outbox().sweep().await {
-                    tracing::warn!(%fault, "letters sent long ago are not forgotten yet; trying again in ten minutes");
-                }
-            }
             tokio::select! {
-                () = sleep(INTERVAL) => until_sweep = until_sweep.saturating_sub(INTERVAL),
+                () = sleep(INTERVAL) => {}
                 () = self.engine.letter_was_written() => {}
             }
         }
@@ -146,7 +136,7 @@ impl Sender {
         let news: Vec<_> = news.collect();
         let language = self.words.language(letter.languages.as_deref());
         let written = self.words.letter(letter.kind, language, &pieces, &news)?;
-        Ok(Outgoing { id, to: letter.to.clone(), link, written })
+        Ok(Outgoing { id, to: letter.to.clone(), link, code: letter.code.clone(), written })
     }
 }
 

@@ -189,6 +189,7 @@ fn jobs(node: &Node, ring: Option<RingWatch>) -> Vec<Job> {
         cuts,
         Some(erasures::job(engine)),
         Some(outbox::job(node)),
+        Some(outbox::sweep(engine)),
     ]
     .into_iter()
     .flatten()

@@ -61,6 +61,10 @@ pub(crate) async fn succeeds(name: &'static str, data: &'static Data, position: 
     client.token = by_mail(&stage, &route, &client).await;
     has_app(&stage, &route, &mut client).await;
     has_passkey(&stage, &route, &mut client).await;
+    if route.action.name() == "delete_me" {
+        // Who administers others does not delete their own account.
+        stage.world.meddles("update account set is_admin = 0");
+    }
     let answer = stage.world.is_asked(call(&stage, &route, &client)).await;
     assert_eq!(answer.status, route.status, "{}: {}", route.on(), answer.text());
     compare(&format!("{name}__wire_{}", slug(&route)), &shape(&stage.profile, &answer));

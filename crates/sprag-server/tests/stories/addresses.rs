@@ -170,6 +170,23 @@ async fn whoever_has_the_old_address_undoes_what_a_thief_did_however_far_they_we
 }
 
 #[tokio::test]
+async fn a_thief_ended_the_owners_sessions_by_a_letter_of_the_time_before_the_undo() {
+    let world = World::new();
+    let person = world.ann().await;
+    let mut thief = person.logs_in().await;
+    let undo = changes_to(&thief, "thief@evil.example").await.token.expect("a link");
+    let changed = thief.changes_password(&person.password, "the thief's password").await.is(200);
+    thief.keeps(&changed);
+    world.winds(61);
+    let not_me = world.token_by_mail(LetterKind::News).await;
+    let undone = uses(&world, UNDO, &undo).await.is(200);
+    let reset = json!({ "token": undone.field("reset_token"), "new_password": NEW });
+    world.sends(Call::post(RESET).json(&reset)).await.is(204);
+    logs_in_as(&world, "ann@example.org", NEW).await.is(200);
+    uses(&world, "/api/v1/auth/not-me", &not_me).await.refused(400, "link_invalid");
+}
+
+#[tokio::test]
 async fn whoever_changed_the_address_first_cannot_undo_an_undo() {
     let world = World::new();
     let person = world.ann().await;

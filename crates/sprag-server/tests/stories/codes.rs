@@ -100,6 +100,8 @@ async fn a_code_is_tried_five_times_and_only_in_the_browser_that_asked() {
         by_code(&world, &login_id, &wrong(&code)).await.refused(400, "link_invalid");
     }
     by_code(&world, &login_id, &code).await.is(200);
+    // So that there is room for more.
+    world.winds(360);
     let login_id = asks(&world, "ann@example.org").await;
     let (link, code) = letter(&world).await;
     for _ in 0..5 {
@@ -203,5 +205,29 @@ async fn no_code_and_no_login_id_stands_in_the_database() {
     let file = std::fs::read(world.backs_up()).expect("the file");
     for secret in [format!("\"{code}\""), token[60..].to_owned(), login_id] {
         assert!(!file.windows(secret.len()).any(|bytes| bytes == secret.as_bytes()), "{secret}");
+    }
+}
+
+/// The world limits nothing: this budget holds all the same, and another letter does not make it whole.
+#[tokio::test]
+async fn codes_could_be_guessed_without_end_where_nothing_else_is_limited() {
+    let world = offering("");
+    world.ann().await;
+    for email in ["ann@example.org", "nobody@example.org"] {
+        for _ in 0..2 {
+            let login_id = asks(&world, email).await;
+            for _ in 0..5 {
+                by_code(&world, &login_id, "000000").await.refused(400, "link_invalid");
+            }
+        }
+        let login_id = asks(&world, email).await;
+        by_code(&world, &login_id, "000000").await.refused(429, "rate_limited");
+    }
+    world.letters().await;
+    world.winds(60);
+    for _ in 0..2 {
+        let login_id = asks(&world, "ann@example.org").await;
+        let (_, code) = letter(&world).await;
+        by_code(&world, &login_id, &code).await.is(200);
     }
 }

@@ -1,11 +1,14 @@
 //! Somebody wants their account deleted, or to know what is kept of them.
 
 use serde_json::{Value, json};
+use sprag::engine::ClientPolicy;
 use sprag::letter::LetterKind;
+use sprag::limits::Rates;
+use sprag::session::ProfileId;
 
 use crate::call::{Answer, Call};
-use crate::people::{Device, LOGIN, ME};
-use crate::world::{World, days};
+use crate::people::{Device, LOGIN, ME, nobody};
+use crate::world::{Plan, World, days};
 
 const DELETE: &str = "/api/v1/auth/me/delete";
 const KEEP: &str = "/api/v1/auth/me/keep";
@@ -114,4 +117,65 @@ async fn what_is_kept_is_told_but_what_proves_who_somebody_is_and_when_sessions_
     world.winds(601);
     ann.turns().await;
     world.sends(ann.bearer_call("GET", EXPORT)).await.refused(403, "step_up_required");
+}
+
+#[tokio::test]
+async fn an_export_told_from_where_an_administrator_works() {
+    let world = World::new();
+    let person = world.ann().await;
+    let root = Device::new(&world, "Administration/1.0", "198.51.100.77");
+    let root = world.root().await.logs_in_on(root).await;
+    let phone = person.logs_in().await;
+    let path = format!("/api/v1/admin/users/{}", person.id);
+    world.sends(root.bearer_call("PATCH", &path).json(&json!({ "name": "Ann" }))).await.is(200);
+    let end = format!("/api/v1/admin/sessions/{}", phone.session);
+    world.sends(root.bearer_call("DELETE", &end)).await.is(204);
+    let ann = person.logs_in().await;
+    let told = world.sends(ann.bearer_call("GET", EXPORT)).await.is(200).text();
+    assert!(told.contains("by administrator"), "that it was done is told: {told}");
+    assert!(!told.contains("198.51.100.77") && !told.contains("Administration/1.0"), "{told}");
+    assert!(told.contains("192.0.2.10"), "from where she came herself is told: {told}");
+}
+
+#[tokio::test]
+async fn a_thief_had_the_account_erased_before_its_owner_could_undo_the_change_of_address() {
+    let world = World::new();
+    let person = world.ann().await;
+    let thief = person.logs_in().await;
+    let body = json!({ "email": "thief@evil.example" });
+    world.sends(thief.bearer_call("POST", "/api/v1/auth/email").json(&body)).await.is(202);
+    let token = world.token_by_mail(LetterKind::ChangeEmail).await;
+    let confirm = Call::post("/api/v1/auth/email/confirm").json(&json!({ "token": token }));
+    world.sends(confirm).await.is(204);
+    let undo = world.token_by_mail(LetterKind::EmailChanged).await;
+    let hour = std::time::Duration::from_secs(3600);
+    let client = ClientPolicy::new(ProfileId(1), "sprag");
+    let caller = world.engine.authenticate(&client, &thief.access).await.expect("a session");
+    let at = world.engine.accounts().plan_erasure(&caller, hour, &nobody()).await.expect("it is planned");
+    assert!(at >= world.now().plus(7 * 24 * hour), "no earlier than the undo ends");
+    world.winds(days(6));
+    assert_eq!(erased(&world).await, 0);
+    let undone = Call::post("/api/v1/auth/email/undo").json(&json!({ "token": undo }));
+    world.sends(undone).await.is(200);
+    world.winds(days(30));
+    assert_eq!(erased(&world).await, 0, "an undo keeps the account");
+}
+
+#[tokio::test]
+async fn whoever_asked_again_and_again_filled_the_letter_box_of_an_address_that_is_not_theirs() {
+    let world = World::planned(Plan { rates: Rates::default(), ..Plan::default() });
+    let person = world.ann().await;
+    for _ in 0..8 {
+        let ann = person.logs_in().await;
+        deletes(&world, &ann, &json!({})).await.is(202);
+    }
+    assert_eq!(world.letters().await.len(), 5);
+}
+
+#[tokio::test]
+async fn the_last_administrator_deleted_their_own_account() {
+    let world = World::new();
+    let root = world.root().await.logs_in().await;
+    deletes(&world, &root, &json!({})).await.refused(403, "forbidden");
+    root.asks(ME).await.is(200);
 }

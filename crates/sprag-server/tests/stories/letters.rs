@@ -123,6 +123,28 @@ async fn letters_to_one_address_are_as_limited_where_nobody_has_it() {
 }
 
 #[tokio::test]
+async fn a_user_name_was_refused_once_letters_to_its_address_were_spent_which_told_whose_that_is() {
+    let world = World::planned(Plan { rates: Rates::default(), ..Plan::default() });
+    world.ann().await;
+    for _ in 0..5 {
+        forgets(&world, "ann@example.org").await.is(202);
+    }
+    forgets(&world, "ann@example.org").await.refused(429, "rate_limited");
+    assert_eq!(world.letters().await.len(), 5);
+    for name in ["ann", "nobody"] {
+        for _ in 0..5 {
+            forgets(&world, name).await.is(202);
+        }
+        forgets(&world, name).await.refused(429, "rate_limited");
+    }
+    assert!(world.letters().await.is_empty(), "as many letters went there as may");
+    world.winds(600);
+    forgets(&world, "ann").await.is(202);
+    forgets(&world, "ann@example.org").await.refused(429, "rate_limited");
+    assert_eq!(world.letters().await.len(), 1);
+}
+
+#[tokio::test]
 async fn an_address_is_confirmed_once_and_by_its_own_letter_only() {
     let world = World::new();
     let ann = world.ann().await.logs_in().await;

@@ -46,6 +46,7 @@ mod restored;
 mod risk;
 mod second_factor;
 mod sessions;
+mod squatters;
 mod step_up;
 mod theft;
 mod unconfirmed;

@@ -1,12 +1,14 @@
 //! News by mail: a log-in from a new device, a stolen session, another password; a flood of it is one letter.
 
 use serde_json::{Value, json};
+use sprag::audit::{Event, EventKind};
 use sprag::letter::{Letter, LetterKind};
 use sprag::news::NewsKind;
 use sprag::risk::RiskPolicy;
+use sprag::store::Commit;
 
 use crate::call::{Answer, Call};
-use crate::people::{Device, LOGIN, ME, Person};
+use crate::people::{Device, LOGIN, ME, Person, STEP_UP};
 use crate::world::{Plan, W, World};
 
 const NOT_ME: &str = "/api/v1/auth/not-me";
@@ -93,6 +95,7 @@ async fn who_says_that_it_was_not_them_ends_those_sessions_and_chooses_a_new_pas
     let world = weighing();
     let ann = at_home(&world).await;
     let mut phone = ann.logs_in().await;
+    world.winds(1);
     let mut thief = ann.logs_in_on(Device::new(&world, "curl/8.0", "203.0.113.66")).await;
     world.winds(61);
     let token = only(&world).await.token.expect("a link");
@@ -146,5 +149,102 @@ async fn an_account_without_an_address_is_told_nothing() {
     world.meddles("update account set email = null");
     ann.logs_in_on(Device::new(&world, FIREFOX, "203.0.113.7")).await;
     world.winds(7200);
+    assert!(world.letters().await.is_empty());
+}
+
+/// Entries of the journal that are no news.
+async fn makes_entries(ann: &Person<'_>, how_many: usize) {
+    for _ in 0..how_many {
+        let event = Event {
+            account: ann.id,
+            at: ann.world.now(),
+            kind: EventKind::LoginFailed,
+            session: None,
+            cause: None,
+            ip: None,
+            user_agent: None,
+            note: None,
+        };
+        let done = ann.world.seam.store().commit(Commit::telling(event)).await.expect("a store that works");
+        assert!(done.is_done());
+    }
+}
+
+#[tokio::test]
+async fn a_thief_hid_a_log_in_from_a_new_device_behind_a_flood_of_entries() {
+    let world = weighing();
+    let ann = at_home(&world).await;
+    ann.logs_in_on(Device::new(&world, "curl/8.0", "203.0.113.66")).await;
+    makes_entries(&ann, 650).await;
+    world.winds(61);
+    assert_eq!(kinds(&only(&world).await), [NewsKind::Login]);
+}
+
+#[tokio::test]
+async fn a_thief_who_logged_in_once_more_kept_the_session_that_the_letter_did_not_know() {
+    let world = weighing();
+    let ann = at_home(&world).await;
+    let mut phone = ann.logs_in().await;
+    world.winds(1);
+    let first = ann.logs_in_on(Device::new(&world, "curl/8.0", "203.0.113.66")).await;
+    world.winds(61);
+    let token = only(&world).await.token.expect("a link");
+    first.logs_out().await;
+    let mut again = ann.logs_in_on(Device::new(&world, "curl/8.0", "203.0.113.66")).await;
+    world.winds(61);
+    assert!(world.letters().await.is_empty(), "the device is familiar by now");
+    says(&world, &token, false).await.is(200);
+    assert!(!again.is_logged_in().await && phone.is_logged_in().await);
+}
+
+#[tokio::test]
+async fn a_thief_who_had_shown_the_password_once_more_kept_the_session_that_came_of_it() {
+    let world = weighing();
+    let ann = at_home(&world).await;
+    let mut thief = ann.logs_in_on(Device::new(&world, "curl/8.0", "203.0.113.66")).await;
+    world.winds(61);
+    let token = only(&world).await.token.expect("a link");
+    let body = json!({ "password": ann.password, "refresh_token": thief.refresh });
+    let stepped = world.sends(thief.bearer_call("POST", STEP_UP).json(&body)).await.is(200);
+    thief.keeps(&stepped);
+    says(&world, &token, false).await.is(200);
+    assert!(!thief.is_logged_in().await);
+}
+
+#[tokio::test]
+async fn another_password_and_a_stolen_token_are_told_with_a_link_that_ends_all() {
+    let world = weighing();
+    let ann = at_home(&world).await;
+    let mut phone = ann.logs_in().await;
+    let mut thief = ann.logs_in_on(Device::new(&world, "curl/8.0", "203.0.113.66")).await;
+    let changed = thief.changes_password(&ann.password, "the thief's password").await.is(200);
+    thief.keeps(&changed);
+    world.winds(61);
+    let token = only(&world).await.token.expect("a link");
+    says(&world, &token, false).await.is(200);
+    assert!(!thief.is_logged_in().await && !phone.is_logged_in().await);
+}
+
+#[tokio::test]
+async fn what_happened_early_in_an_hour_was_told_an_hour_late_after_one_letter_had_nothing_left() {
+    let world = weighing();
+    let ann = at_home(&world).await;
+    let into_hour = u64::try_from(world.now().0).expect("after 1970") / 1000 % 3600;
+    world.winds(3600 - into_hour + 1800);
+    ann.logs_in_on(Device::new(&world, FIREFOX, "203.0.113.7")).await;
+    world.winds(61);
+    assert_eq!(kinds(&only(&world).await), [NewsKind::Login]);
+    world.winds(1800);
+    assert!(world.letters().await.is_empty(), "all was told");
+    ann.logs_in_on(Device::new(&world, "curl/8.0", "203.0.113.66")).await;
+    world.winds(61);
+    assert_eq!(kinds(&only(&world).await), [NewsKind::Login], "within a minute");
+    ann.logs_in_on(Device::new(&world, "agent/1.0", "198.51.100.7")).await;
+    world.winds(61);
+    assert!(world.letters().await.is_empty(), "one an hour");
+    world.winds(3600);
+    let last = only(&world).await;
+    assert_eq!(last.news.len(), 1, "what the one before did not tell");
+    world.winds(3600);
     assert!(world.letters().await.is_empty());
 }

@@ -12,8 +12,8 @@ use sprag::letter::LetterKind;
 use sprag::limits::Rates;
 
 use crate::call::{Answer, Call};
-use crate::people::{LOGIN, nobody};
-use crate::world::{Plan, World};
+use crate::people::{LOGIN, REGISTER, nobody};
+use crate::world::{Plan, World, our_profile};
 
 const FORGOT: &str = "/api/v1/auth/password/forgot";
 const RESET: &str = "/api/v1/auth/password/reset";
@@ -153,6 +153,19 @@ async fn a_name_that_was_held_here_is_never_asked_about_again() {
 }
 
 #[tokio::test]
+async fn an_erased_account_came_back_under_the_other_names_that_its_owner_has_there_by_now() {
+    let old = OldSystem::with_carol();
+    let world = world(&old);
+    old.has(|carol| (carol.username, carol.email) = (None, Some("carol@example.org".to_owned())));
+    logs_in(&world, "carol@example.org", OLD).await.is(200);
+    let account = world.engine.accounts().find("carol@example.org").await.expect("she is here").id;
+    world.engine.accounts().erase(account).await.expect("she can be erased");
+    old.has(|carol| (carol.username, carol.email) = (Some("carol".to_owned()), None));
+    logs_in(&world, "carol", OLD).await.refused(401, "credentials_invalid");
+    assert!(world.engine.accounts().find("carol").await.is_err());
+}
+
+#[tokio::test]
 async fn what_the_old_system_says_takes_nobodys_account_and_makes_no_administrator() {
     let old = OldSystem::with_carol();
     let world = world(&old);
@@ -236,4 +249,61 @@ async fn a_link_that_brings_an_account_brings_its_second_factor() {
     let reset = Call::post(RESET).json(&json!({ "token": token, "new_password": NEW }));
     world.sends(reset).await.is(204);
     logs_in(&world, "carol", NEW).await.refused(401, "second_factor_required");
+}
+
+/// A world with the old system in which everybody registers.
+fn open(old: &Arc<OldSystem>, confirmation: &str) -> World {
+    let line = format!("registration = \"open\"\nemail_confirmation = {confirmation:?}\n");
+    let profiles = vec![our_profile(&[("registration = \"admin\"\n", &line)])];
+    let hooks = Hooks { old_accounts: Some(Arc::clone(old) as _), ..Hooks::default() };
+    World::planned(Plan { profiles, hooks, ..Plan::default() })
+}
+
+async fn registers(world: &World, username: &str, email: &str) -> Answer {
+    let body = json!({ "username": username, "email": email, "password": NEW });
+    world.sends(Call::post(REGISTER).json(&body)).await
+}
+
+#[tokio::test]
+async fn somebody_registered_with_the_name_of_one_who_had_not_come_here_yet() {
+    let old = OldSystem::with_carol();
+    let world = open(&old, "off");
+    registers(&world, "Carol", "mallory@example.org").await.refused(409, "name_taken");
+    registers(&world, "mallory", "carol@example.org").await.refused(409, "name_taken");
+    *old.is_away.lock().expect("no test panics here") = true;
+    registers(&world, "mallory", "mallory@example.org").await.refused(503, "unavailable");
+    assert!(world.engine.accounts().find("mallory").await.is_err(), "nothing is made meanwhile");
+    *old.is_away.lock().expect("no test panics here") = false;
+    registers(&world, "mallory", "mallory@example.org").await.is(201);
+    logs_in(&world, "carol", OLD).await.is(200);
+    old.was_asked();
+    registers(&world, "carol", "carol@example.org").await.refused(409, "name_taken");
+    assert_eq!(old.was_asked(), 0, "she is known here");
+}
+
+#[tokio::test]
+async fn nothing_told_whether_the_old_system_has_an_address_and_its_owner_got_it_all_the_same() {
+    let old = OldSystem::with_carol();
+    let world = open(&old, "required");
+    world.ann().await;
+    let addresses = ["carol@example.org", "ann@example.org", "nobody@example.org"];
+    let mut texts = Vec::new();
+    for (address, name) in addresses.iter().zip(["m1", "m2", "m3"]) {
+        texts.push(registers(&world, name, address).await.is(202).text());
+        assert!(old.was_asked() >= 1, "{address}: it is asked about");
+    }
+    assert!(texts.windows(2).all(|two| two[0] == two[1]));
+    let mut told: Vec<_> = world.letters().await.into_iter().map(|letter| (letter.to, letter.kind)).collect();
+    told.sort();
+    let expected = [
+        ("Carol@example.org", LetterKind::SignUpKnown),
+        ("ann@example.org", LetterKind::SignUpKnown),
+        ("nobody@example.org", LetterKind::VerifyEmail),
+    ];
+    assert_eq!(told, expected.map(|(to, kind)| (to.to_owned(), kind)));
+    logs_in(&world, "carol@example.org", OLD).await.is(200);
+    *old.is_away.lock().expect("no test panics here") = true;
+    for (address, name) in addresses.iter().zip(["n1", "n2", "n3"]) {
+        registers(&world, name, address).await.refused(503, "unavailable");
+    }
 }

@@ -5,7 +5,7 @@ use sprag::letter::LetterKind;
 
 use crate::call::{Answer, Call};
 use crate::people::{Device, LOGIN, REGISTER};
-use crate::world::{World, days};
+use crate::world::{Plan, World, days, our_profile, second_profile};
 
 const INVITES: &str = "/api/v1/auth/invites";
 const NEW: &str = "another good password";
@@ -220,4 +220,19 @@ fn claims_of(token: &str) -> Value {
     let body = token.split('.').nth(1).expect("a JWT");
     let body = data_encoding::BASE64URL_NOPAD.decode(body.as_bytes()).expect("base64url");
     serde_json::from_slice(&body).expect("JSON")
+}
+
+#[tokio::test]
+async fn an_invitation_to_one_profile_made_an_account_by_another() {
+    let line = "registration = \"invite\"\n";
+    let profiles = vec![
+        our_profile(&[("registration = \"admin\"\n", line)]),
+        second_profile(&[("registration = \"admin\"\n", line)]),
+    ];
+    let world = World::planned(Plan { profiles, ..Plan::default() });
+    let root = world.root().await.logs_in().await;
+    let token = invited(&world, &root, &json!({})).await;
+    let body = json!({ "username": "carol", "password": NEW, "invite": token });
+    world.sends(Call::post("/second/register").json(&body)).await.refused(400, "link_invalid");
+    world.sends(Call::post(REGISTER).json(&body)).await.is(201);
 }

@@ -1,20 +1,25 @@
 //! A link or a code that was sent to the account's address.
 //!
 //! Of a code, each try is counted by the step that compares it, and is noted before anybody looks at what came of it. What lets
-//! somebody in is spent in the commit that opens their session.
+//! somebody in is spent in the commit that opens their session, unless the account was a stranger's until then.
+
+use std::time::Instant;
 
 use super::devices::Shown;
+use super::unproven::{TAKEN_OVER, forgetting_credentials, may_be_a_strangers};
 use super::{Authenticated, Authn, Proof};
-use crate::account::ConfirmedEmail;
-use crate::audit::NOBODY;
+use crate::account::{Account, ConfirmedEmail, Name};
+use crate::audit::{EventKind, NOBODY};
 use crate::budget::Budget;
+use crate::clock::Timestamp;
 use crate::error::{Error, Refusal};
-use crate::limits::Whose;
+use crate::limits::{Reserved, Whose};
 use crate::one_time::login::{LogIn, LoginId, typed_code};
 use crate::one_time::{self, Digest, OneTimeToken, Parsed, Purpose, sealed};
+use crate::proof_of_work::Solved;
 use crate::random;
 use crate::requester::Requester;
-use crate::session::{AccountId, Methods, ProfileId};
+use crate::session::{AccountId, EndCause, Methods, ProfileId};
 use crate::store::{Commit, Credential, Expect, Step};
 
 /// What the journal says of a code that lets nobody in.
@@ -32,16 +37,10 @@ impl Authn<'_> {
         (login_id, code): (&str, &str),
         requester: &Requester,
     ) -> Result<Authenticated, Error> {
-        let now = self.clock.now();
+        let (came, now) = (Instant::now(), self.clock.now());
         let login = LoginId::read(&self.keys.load(), now, login_id).ok_or(Refusal::LinkInvalid)?;
         let code = typed_code(code).ok_or(Refusal::LinkInvalid)?;
-        let wanted = [(Budget::LoginPrefix, Whose::NetworkOf(requester))];
-        let (store, keys) = (self.store.as_ref(), self.keys.load());
-        if let Err(spent) =
-            self.gate.reserve_or_by_work(store, &keys, (&wanted, 1), shown.solved, now).await?
-        {
-            return Err(spent.into());
-        }
+        let reserved = self.reserve_code_by_mail(&login, login_id, shown.solved, requester).await?;
         let solver: Digest = one_time::hashed(&random::bytes::<32>(self.random));
         let step = Step::TryCode {
             token: login.token,
@@ -64,17 +63,43 @@ impl Authn<'_> {
         let token = token.filter(|token| is_counted && token.solved_by == Some(solver));
         let somebody = match (token, credential) {
             (Some(token), Some(credential)) => {
-                self.by_token(&token, one_time::Proof::Solved(solver), credential, profile, shown).await?
+                let proof = one_time::Proof::Solved(solver);
+                self.by_token((&token, proof), credential, profile, shown, requester).await?
             }
             _ => None,
         };
         match somebody {
-            Some(somebody) => Ok(somebody),
+            Some(somebody) => {
+                let is_of = |budget| budget == Budget::FactorAccount;
+                self.gate.give_back(self.store.as_ref(), &reserved, is_of, self.clock.now()).await;
+                Ok(somebody)
+            }
             None => {
+                // On the account's chain, or on nobody's. Either may cost a write or none; what is waited for covers that.
                 self.note_failure(known, requester, WRONG_CODE).await?;
+                self.hasher.wait_to_refuse_unhashed(came, self.random).await;
                 Err(Refusal::LinkInvalid.into())
             }
         }
+    }
+
+    /// Reserves a try of a code by mail, before anything is compared: of the address that it was asked for, whether anybody has that,
+    /// and of the network. It is not the account's budget for second factors, or strangers could keep its owner from showing one.
+    async fn reserve_code_by_mail(
+        &self,
+        login: &LoginId,
+        login_id: &str,
+        solved: Option<Solved>,
+        requester: &Requester,
+    ) -> Result<Reserved, Error> {
+        let (store, keys, now) = (self.store.as_ref(), self.keys.load(), self.clock.now());
+        let token = self.store.one_time_token(login.account, login.token).await?;
+        let asked = token.and_then(|token| sealed::open::<LogIn>(&keys, now, &token));
+        let address = asked.as_ref().map_or(login_id, |login| login.address.trim());
+        let name = Name::meant_by(address).pop();
+        let whose = name.as_ref().map_or(Whose::Typed(address), Whose::Name);
+        let wanted = [(Budget::FactorAccount, whose), (Budget::LoginPrefix, Whose::NetworkOf(requester))];
+        Ok(self.gate.reserve_or_by_work(store, &keys, (&wanted, 1), solved, now).await??)
     }
 
     /// Whoever used the link of a letter: in the browser that asked for it, which has the login id, or on any device where that
@@ -87,6 +112,7 @@ impl Authn<'_> {
         shown: &Shown,
         profile: ProfileId,
         (text, login_id): (&str, Option<&str>),
+        requester: &Requester,
     ) -> Result<Authenticated, Error> {
         let (now, keys) = (self.clock.now(), self.keys.load());
         let parsed = Parsed::read(&keys, now, Purpose::LogIn, text).ok_or(Refusal::LinkInvalid)?;
@@ -105,17 +131,18 @@ impl Authn<'_> {
             return Err(Refusal::LinkInvalid.into());
         }
         let proof = one_time::Proof::Secret(parsed.secret_hash);
-        Ok(self.by_token(&token, proof, credential, profile, shown).await?.ok_or(Refusal::LinkInvalid)?)
+        let somebody = self.by_token((&token, proof), credential, profile, shown, requester).await?;
+        Ok(somebody.ok_or(Refusal::LinkInvalid)?)
     }
 
     /// Whose a token is that was shown, where it can be used; it is spent when their session opens.
     async fn by_token(
         &self,
-        token: &OneTimeToken,
-        proof: one_time::Proof,
+        (token, proof): (&OneTimeToken, one_time::Proof),
         credential: Credential,
         profile: ProfileId,
         shown: &Shown,
+        requester: &Requester,
     ) -> Result<Option<Authenticated>, Error> {
         let (at, keys) = (self.clock.now(), self.keys.load());
         let Credential { mut account, password_hash: hash } = credential;
@@ -129,6 +156,7 @@ impl Authn<'_> {
         });
         let Some(LogIn { address, .. }) = login else { return Ok(None) };
         let id: AccountId = account.id;
+        let is_taken_over = may_be_a_strangers(self.store.as_ref(), &account).await?;
         // Who has the letter has the address.
         account.confirmed = Some(ConfirmedEmail { address: address.clone(), at });
         let spends = vec![
@@ -142,8 +170,37 @@ impl Authn<'_> {
             Step::EndTokens { purpose: Purpose::LogIn },
             Step::ConfirmEmail { address, at },
         ];
+        if is_taken_over {
+            return self.take_over(account, spends, requester, at).await;
+        }
         let known = self.known(id, shown).await?;
         let proof = Proof { password: None, hash };
         Ok(Some(Authenticated { account, methods: Methods::MAIL, at, proof, known, spends }))
+    }
+
+    /// Whoever has the letter, where somebody else may have made the account with their address: that is theirs from now on, and
+    /// nothing counts that was chosen, added or opened before. It is spent at once, so that no session of theirs can come of a
+    /// password that was looked at before; should no session be opened after it, another letter does.
+    async fn take_over(
+        &self,
+        mut account: Account,
+        mut steps: Vec<Step>,
+        requester: &Requester,
+        at: Timestamp,
+    ) -> Result<Option<Authenticated>, Error> {
+        let ending = requester.ending(EndCause::Revoked, at);
+        steps.extend(forgetting_credentials());
+        steps.extend([Step::MoveEpoch, Step::EndSessions { except: None, with: None, ending }]);
+        let note = Some(TAKEN_OVER.to_owned());
+        let events = vec![requester.event_of_account(account.id, EventKind::AccountChanged, at, note)];
+        let expect = Expect::Standing(account.epoch);
+        let commit = Commit { account: account.id, expect, steps, events };
+        if !self.store.commit(commit).await?.is_done() {
+            return Ok(None);
+        }
+        account.epoch = account.epoch.next();
+        let proof = Proof { password: None, hash: None };
+        let (methods, known, spends) = (Methods::MAIL, None, Vec::new());
+        Ok(Some(Authenticated { account, methods, at, proof, known, spends }))
     }
 }

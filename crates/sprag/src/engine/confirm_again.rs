@@ -13,6 +13,7 @@ use super::letters::addressed;
 use super::{Error, Letters, Requester};
 use crate::account::{Account, Name};
 use crate::clock::millis;
+use crate::error::Fault;
 use crate::letter::LetterKind;
 use crate::one_time::Purpose;
 use crate::outbox::MessageKey;
@@ -32,14 +33,25 @@ impl Letters<'_> {
         }
     }
 
+    /// Whether an address, which an account has, leads to another account: somebody signed up with it, and nobody was told that it has
+    /// an owner.
+    pub(super) async fn is_somebody_elses(&self, address: &str, account: AccountId) -> Result<bool, Fault> {
+        Ok(self.owner_of(address).await?.is_some_and(|owner| owner != account))
+    }
+
+    /// The account that an address leads to.
+    async fn owner_of(&self, address: &str) -> Result<Option<AccountId>, Fault> {
+        let Ok(name) = Name::email(address) else { return Ok(None) };
+        Ok(self.0.store.credential(&name).await?.map(|known| known.account.id))
+    }
+
     async fn try_to_ask(&self, account: &Account, requester: &Requester) -> Result<(), Error> {
         let Self(engine) = self;
         let standing = account.disabled_at.is_none() && engine.sends_letters;
         let Some((account, address)) = addressed(account.clone()).filter(|_| standing) else {
             return Ok(());
         };
-        let leads_to = engine.store.credential(&Name::email(&address)?).await?.map(|known| known.account.id);
-        if leads_to != Some(account.id) {
+        if self.owner_of(&address).await? != Some(account.id) {
             return Ok(());
         }
         let key = key_of(account.id, &address, engine.now().0.div_euclid(millis(HOUR)));

@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use super::grace::{called_off, calling_off};
-use super::letters::{spend, token};
+use super::letters::{addressed, bound_to, spend, token};
 use super::{AccountErasure, Accounts, Caller, Error, Letters, LinkTarget, Requester};
+use crate::account::{Account, Name};
 use crate::audit::EventKind;
+use crate::budget::Budget;
 use crate::clock::Timestamp;
 use crate::error::{Fault, Refusal};
 use crate::letter::{Letter, LetterKind};
+use crate::limits::Whose;
 use crate::one_time::{OneTimeText, OneTimeToken, Purpose, TokenId, hashed};
+use crate::outbox::Message;
 use crate::random;
 use crate::session::{AccountId, EndCause};
 use crate::store::{Commit, Committed, Expect, Step};
@@ -37,8 +41,10 @@ impl Accounts<'_> {
         self.0.expect_owner(caller, (current, is_fresh), WRONG, requester).await
     }
 
-    /// Has an account erased once `grace` has passed; says when that is. Every session ends, and its owner gets a letter with a
-    /// link by which it is kept. A log-in before calls it off, too.
+    /// Has an account erased once `grace` has passed, and no earlier than the last undo of a change of its address ends: whoever took
+    /// it over would have it erased before its owner can undo that. Says when that is. Every session ends, and its owner gets a
+    /// letter with a link by which it is kept, unless as many as may go to their address have gone there. A log-in before calls it
+    /// off, too.
     ///
     /// # Errors
     /// [`Refusal::SessionEnded`] where the account moved on meanwhile; a [`Fault`].
@@ -50,8 +56,9 @@ impl Accounts<'_> {
     ) -> Result<Timestamp, Error> {
         let Self(engine) = self;
         let account = self.get(caller.key.account).await?;
-        let (now, keys, random) = (engine.now(), engine.keys.load(), engine.random.as_ref());
-        let at = now.plus(grace);
+        let now = engine.now();
+        let undone_until = self.undoes_until(account.id).await?;
+        let at = now.plus(grace).max(undone_until.unwrap_or(now));
         let mut steps = vec![
             Step::PlanErasure { at },
             Step::EndTokens { purpose: Purpose::KeepAccount },
@@ -62,21 +69,7 @@ impl Accounts<'_> {
                 ending: requester.ending(EndCause::LogoutAll, now),
             },
         ];
-        let address = super::letters::addressed(account.clone()).filter(|_| engine.sends_letters);
-        let letter = address.map(|(_, address)| {
-            let (id, secret) = (TokenId(random::id(random, now)), random::bytes::<16>(random));
-            let purpose = Purpose::KeepAccount;
-            let text = OneTimeText::write(&keys, now, (purpose, account.id, id), &secret);
-            let token = OneTimeToken {
-                epoch: Some(account.epoch.next()),
-                bound_to: super::letters::bound_to(&address),
-                expires_at: at,
-                ..token((account.id, id), purpose, hashed(&secret), now)
-            };
-            let letter = Letter::asked_for(LetterKind::AccountDeletion, &address, requester, now);
-            let letter = letter.to_owner_of(&account).with_link(&text, at);
-            (token, letter.sealed(account.id, (&keys, random), at))
-        });
+        let letter = self.telling_of_deletion(&account, at, requester, now).await?;
         let key = letter.as_ref().map(|(_, message)| message.key);
         steps.extend(letter.into_iter().flat_map(|(token, message)| {
             [Step::PutToken(Box::new(token)), Step::PutMessage(Box::new(message))]
@@ -91,6 +84,45 @@ impl Accounts<'_> {
             }
             Committed::AccountMoved | Committed::Missed { .. } => Err(Refusal::SessionEnded(None).into()),
         }
+    }
+
+    /// When the last open undo of a change of the account's address ends, if there is one.
+    async fn undoes_until(&self, account: AccountId) -> Result<Option<Timestamp>, Fault> {
+        let kept = self.0.store.kept(account).await?;
+        let undos = kept.tokens.into_iter().filter(|token| token.purpose == Purpose::UndoEmail);
+        Ok(undos.map(|token| token.expires_at).max())
+    }
+
+    /// The letter that tells of a deletion, and the token of its link; nothing where nobody sends letters, there is no address, or as
+    /// many as may go there have gone: an account with somebody else's address would fill their letter box.
+    async fn telling_of_deletion(
+        &self,
+        account: &Account,
+        at: Timestamp,
+        requester: &Requester,
+        now: Timestamp,
+    ) -> Result<Option<(OneTimeToken, Message)>, Fault> {
+        let Self(engine) = self;
+        let addressed = addressed(account.clone()).filter(|_| engine.sends_letters);
+        let Some((_, address)) = addressed else { return Ok(None) };
+        let (store, keys, random) = (engine.store.as_ref(), engine.keys.load(), engine.random.as_ref());
+        let Ok(name) = Name::email(&address) else { return Ok(None) };
+        let wanted = [(Budget::MailAddress, Whose::Name(&name))];
+        if engine.gate.reserve(store, &keys, (&wanted, 1), now).await?.is_err() {
+            return Ok(None);
+        }
+        let (id, secret) = (TokenId(random::id(random, now)), random::bytes::<16>(random));
+        let purpose = Purpose::KeepAccount;
+        let text = OneTimeText::write(&keys, now, (purpose, account.id, id), &secret);
+        let token = OneTimeToken {
+            epoch: Some(account.epoch.next()),
+            bound_to: bound_to(&address),
+            expires_at: at,
+            ..token((account.id, id), purpose, hashed(&secret), now)
+        };
+        let letter = Letter::asked_for(LetterKind::AccountDeletion, &address, requester, now);
+        let letter = letter.to_owner_of(account).with_link(&text, at);
+        Ok(Some((token, letter.sealed(account.id, (&keys, random), at))))
     }
 
     /// Erases accounts whose owners asked for that, and whose time has come, as [`erase`](Self::erase) does. `told` hears of each

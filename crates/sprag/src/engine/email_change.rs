@@ -235,7 +235,9 @@ impl Letters<'_> {
         let ended = for_good.map(|purpose| Step::EndTokens { purpose });
         // Whoever changed the address again has an undo of that; one of an earlier change stays good.
         let later = Step::EndTokensSince { purpose: Purpose::UndoEmail, since };
-        std::iter::once(usable.spend(now)).chain(ended).chain([later]).collect()
+        // What was told since went to the address that is the account's no more: its link would end the owner's sessions.
+        let told = Step::EndTokensSince { purpose: Purpose::NotMe, since };
+        std::iter::once(usable.spend(now)).chain(ended).chain([later, told]).collect()
     }
 
     /// Takes the old address from an account that has it by now and whose owner never confirmed it: it was made to keep others

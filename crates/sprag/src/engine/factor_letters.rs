@@ -1,4 +1,10 @@
-//! Letters that tell the owner of an account what became of its second factors.
+//! Letters that tell the owner of an account what became of its second factors. There is one of a kind in an hour: the first is sent at
+//! once, and whoever signed up with somebody's address fills no letter box by adding and removing factors.
+
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use uuid::Uuid;
 
 use super::letters::{TELLS_FOR, addressed, bound_to};
 use super::news::NotMe;
@@ -6,12 +12,17 @@ use super::one_time::NewToken;
 use super::{Engine, Requester};
 use crate::account::Account;
 use crate::authn::ShownFactor;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, millis};
 use crate::factor::recovery::FEW;
 use crate::factor::{FactorKind, Held};
 use crate::letter::{Letter, LetterKind};
 use crate::one_time::Purpose;
+use crate::outbox::MessageKey;
+use crate::session::AccountId;
 use crate::store::Step;
+
+/// How long there is one letter of a kind.
+const HOUR: Duration = Duration::from_secs(3600);
 
 impl Engine {
     /// What puts a letter to the owner of an account into the outbox, by whose link they say that it was not them; nothing where
@@ -27,8 +38,13 @@ impl Engine {
         let Some((account, address)) = addressed(account.clone()).filter(|_| self.sends_letters) else {
             return Vec::new();
         };
-        let payload =
-            NotMe { address: address.clone(), sessions: Vec::new(), news: Vec::new(), everywhere: true };
+        let payload = NotMe {
+            address: address.clone(),
+            sessions: Vec::new(),
+            news: Vec::new(),
+            since: None,
+            everywhere: true,
+        };
         let (token, text) = self.new_token(
             &NewToken {
                 account: account.id,
@@ -42,8 +58,10 @@ impl Engine {
         let letter = Letter::asked_for(kind, &address, requester, now).with_link(&text, token.expires_at);
         let letter = letter.to_owner_of(&account);
         let (keys, random) = (self.keys.load(), self.random.as_ref());
-        let message = letter.sealed(account.id, (&keys, random), now.plus(TELLS_FOR));
-        vec![Step::PutToken(Box::new(token)), Step::PutMessage(Box::new(message))]
+        let key = key_of(account.id, kind, &address, now);
+        let message = letter.sealed_as(key, (&keys, random), now.plus(TELLS_FOR));
+        let once = Step::PutMessageOnce { message: Box::new(message), due_at: now };
+        vec![Step::PutToken(Box::new(token)), once]
     }
 
     /// What puts the letter into the outbox that tells of a recovery code that was used, and where few are left of that.
@@ -61,4 +79,17 @@ impl Engine {
         let kind = if is_few { LetterKind::RecoveryCodesFew } else { LetterKind::RecoveryCodeUsed };
         self.tells_owner(account, kind, requester, self.now())
     }
+}
+
+/// Which letter of a kind an address gets in an hour.
+fn key_of(account: AccountId, kind: LetterKind, address: &str, at: Timestamp) -> MessageKey {
+    let hour = at.0.div_euclid(millis(HOUR));
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in [b"factor\n".as_slice(), kind.name().as_bytes(), account.0.as_bytes(), &hour.to_be_bytes()] {
+        context.update(part);
+    }
+    context.update(address.as_bytes());
+    let mut id = [0; 16];
+    id.copy_from_slice(&context.finish().as_ref()[..16]);
+    MessageKey { account, id: Uuid::from_bytes(id) }
 }

@@ -7,12 +7,11 @@ use super::one_time::Usable;
 use super::{Engine, Error, NewUser, Requester, tried_too_often};
 use crate::account::{Account, Name};
 use crate::audit::EventKind;
-use crate::budget::Budget;
+use crate::authn::unproven::{forgetting_factors, may_be_a_strangers};
 use crate::clock::Timestamp;
 use crate::error::Refusal;
 use crate::hooks::OldAccounts;
 use crate::letter::{Letter, LetterKind};
-use crate::limits::Whose;
 use crate::one_time::{Digest, OneTimeText, OneTimeToken, Parsed, Proof, Purpose, TokenId, hashed};
 use crate::outbox::{Message, MessageKey, MessageKind};
 use crate::password::NewPassword;
@@ -68,8 +67,9 @@ impl Letters<'_> {
         let Self(engine) = self;
         let found = meant_by(engine.store.as_ref(), typed).await?.map(|found| found.account);
         let is_known = found.is_some();
-        self.reserve_letter(found.as_ref(), typed, solved, requester).await?;
-        let (commit, key) = match found.filter(|account| account.disabled_at.is_none()).and_then(addressed) {
+        let has_room = self.reserve_letter_by_name(found.as_ref(), typed, solved, requester).await?;
+        let found = found.filter(|account| has_room && account.disabled_at.is_none());
+        let (commit, key) = match found.and_then(addressed) {
             Some((account, address)) => {
                 let letter = (LetterKind::ResetPassword, Purpose::ResetPassword);
                 self.with_link(&account, &address, letter, requester)
@@ -103,7 +103,11 @@ impl Letters<'_> {
         let Some((account, address)) = addressed(account) else { return Ok(false) };
         self.reserve_letter(Some(&account), &address, None, requester).await?;
         let letter = (LetterKind::VerifyEmail, Purpose::VerifyEmail);
-        let (commit, key) = self.with_link(&account, &address, letter, requester);
+        // What is another's cannot be confirmed, and who has it is told to nobody.
+        let (commit, key) = match self.is_somebody_elses(&address, account.id).await? {
+            true => self.with_nothing(Purpose::VerifyEmail, account.id),
+            false => self.with_link(&account, &address, letter, requester),
+        };
         self.written(commit, key).await?;
         Ok(true)
     }
@@ -115,6 +119,16 @@ impl Letters<'_> {
     /// [`Refusal::NameInvalid`], [`Refusal::PasswordRejected`], [`Refusal::NameTaken`] of a user name,
     /// [`Refusal::RateLimited`], [`Refusal::LinkInvalid`] of an invitation that is no longer good; a [`Fault`](crate::Fault).
     pub async fn register(&self, user: NewUser<'_>, requester: &Requester) -> Result<(), Error> {
+        self.register_beside(None, user, requester).await
+    }
+
+    /// As [`register`](Self::register), where another system may know the address as somebody's.
+    pub(super) async fn register_beside(
+        &self,
+        there: Option<Account>,
+        user: NewUser<'_>,
+        requester: &Requester,
+    ) -> Result<(), Error> {
         let Self(engine) = self;
         let Some(email) = user.email else {
             return Err(Refusal::NameInvalid(
@@ -128,7 +142,8 @@ impl Letters<'_> {
         {
             return Err(Refusal::NameTaken.into());
         }
-        let mut owner = engine.store.credential(&address).await?.map(|known| known.account);
+        let known = engine.store.credential(&address).await?.map(|known| known.account);
+        let mut owner = known.or(there);
         self.reserve_letter(owner.as_ref(), email, None, requester).await?;
         for _ in 0..=MAX_MISSES {
             match engine.accounts().make(user, owner.as_ref(), requester).await {
@@ -209,6 +224,9 @@ impl Letters<'_> {
         let Self(engine) = self;
         let usable = engine.usable(Purpose::VerifyEmail, text).await?;
         let (account, address, now) = (&usable.account, of_address(&usable)?, engine.now());
+        if self.is_somebody_elses(&address, account.id).await? {
+            return Err(Refusal::LinkInvalid.into());
+        }
         let steps = vec![
             usable.spend(now),
             Step::EndTokens { purpose: Purpose::VerifyEmail },
@@ -225,7 +243,8 @@ impl Letters<'_> {
     }
 
     /// Sets the password of whoever a link was sent to: the account's epoch moves and every session ends. Says how many did.
-    /// The address counts as confirmed by it.
+    /// The address counts as confirmed by it; where nobody had confirmed it and whoever came made the account, its second factors are
+    /// forgotten, for they may be a stranger's.
     ///
     /// # Errors
     /// [`Refusal::LinkInvalid`], [`Refusal::PasswordRejected`], and then the link can still be used; a [`Fault`](crate::Fault).
@@ -250,7 +269,6 @@ impl Letters<'_> {
             Step::EndTokens { purpose: Purpose::ResetPassword },
             Step::put_password(Was::Any, hash, now),
             Step::KeepDevices { most: 0 },
-            Step::ConfirmEmail { address, at: now },
             Step::MoveEpoch,
             Step::EndSessions {
                 except: None,
@@ -258,7 +276,16 @@ impl Letters<'_> {
                 ending: requester.ending(EndCause::PasswordChanged, now),
             },
         ];
-        let steps = steps.into_iter().chain(engine.news(account, requester, now)).collect();
+        let is_elses = self.is_somebody_elses(&address, account.id).await?;
+        let confirms = (!is_elses).then_some(Step::ConfirmEmail { address, at: now });
+        let is_taken_over = may_be_a_strangers(engine.store.as_ref(), account).await?;
+        let forgotten = is_taken_over.then(forgetting_factors).into_iter().flatten();
+        let steps = steps
+            .into_iter()
+            .chain(confirms)
+            .chain(forgotten)
+            .chain(engine.news(account, requester, now))
+            .collect();
         let note = Some("by a link that was sent to the account's address".into());
         let event = requester.event_of_account(account.id, EventKind::PasswordChanged, now, note);
         let expect = Expect::Standing(account.epoch);
@@ -287,32 +314,6 @@ impl Letters<'_> {
             && token.epoch.is_none_or(|epoch| epoch == account.epoch)
             && account.disabled_at.is_none();
         if is_usable { Ok((account, address, parsed)) } else { Err(Refusal::LinkInvalid.into()) }
-    }
-
-    /// Reserves a letter to whoever that name leads to, or to nobody: both have a budget of the address and one of the network. It is
-    /// the address's whether an account has it or not yet, or what a sign-up took would tell by what is left.
-    pub(super) async fn reserve_letter(
-        &self,
-        account: Option<&Account>,
-        typed: &str,
-        solved: Option<Solved>,
-        requester: &Requester,
-    ) -> Result<(), Error> {
-        let Self(engine) = self;
-        let name = Name::meant_by(typed).pop();
-        let address = account.and_then(|account| Name::email(account.email.as_deref()?).ok());
-        let whose = match (&address, account, &name) {
-            (Some(address), _, _) => Whose::Name(address),
-            (None, Some(account), _) => Whose::Account(account.id),
-            (None, None, Some(name)) => Whose::Name(name),
-            (None, None, None) => Whose::Typed(typed.trim()),
-        };
-        let wanted = [(Budget::MailAddress, whose), (Budget::MailPrefix, Whose::NetworkOf(requester))];
-        let (store, keys, now) = (engine.store.as_ref(), engine.keys.load(), engine.now());
-        match engine.gate.reserve_or_by_work(store, &keys, (&wanted, 1), solved, now).await? {
-            Ok(_spent) => Ok(()),
-            Err(spent) => Err(spent.into()),
-        }
     }
 
     /// A token, and the letter that its link stands in.

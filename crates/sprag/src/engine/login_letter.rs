@@ -38,9 +38,9 @@ impl Letters<'_> {
     ) -> Result<String, Error> {
         let Self(engine) = self;
         let found = meant_by(engine.store.as_ref(), typed).await?.map(|found| found.account);
-        self.reserve_letter(found.as_ref(), typed, solved, requester).await?;
+        let has_room = self.reserve_letter_by_name(found.as_ref(), typed, solved, requester).await?;
         let (now, keys, random) = (engine.now(), engine.keys.load(), engine.random.as_ref());
-        let known = found.filter(|account| account.disabled_at.is_none()).and_then(addressed);
+        let known = found.filter(|account| has_room && account.disabled_at.is_none()).and_then(addressed);
         let account =
             known.as_ref().map_or_else(|| AccountId(random::id(random, now)), |(known, _)| known.id);
         let login = LoginId::new(account, TokenId(random::id(random, now)), random);

@@ -32,7 +32,7 @@ use crate::store::{Commit, Expect, Step};
 pub(crate) const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// How long after it came an attempt is answered that came to nothing, and every wish for a letter.
-const ANSWERED_AFTER: Duration = Duration::from_millis(2000);
+pub(super) const ANSWERED_AFTER: Duration = Duration::from_millis(2000);
 
 /// How often a log-in is tried anew where another one of the same owner has brought the account meanwhile.
 const TRIES: u32 = 2;
@@ -139,7 +139,7 @@ impl Engine {
 
     /// The account as it would be made here, and the names that would lead to it; `None` where the old system's answer cannot
     /// be taken.
-    async fn to_be_made(
+    pub(super) async fn to_be_made(
         &self,
         profile: ProfileId,
         id: AccountId,
@@ -177,6 +177,11 @@ impl Engine {
                 return Ok(None);
             }
         }
+        // Whoever was erased here goes by other names there now, and is known there by the same key.
+        let external: Vec<Name> = Name::external(profile, &found.id).into_iter().collect();
+        if self.were_held(&external).await? {
+            return Ok(None);
+        }
         let confirmed = account.email.clone().map(|address| ConfirmedEmail { address, at: now });
         Ok(Some((Account { confirmed, ..account }, names)))
     }
@@ -205,7 +210,7 @@ impl Engine {
     }
 
     /// Whether the old system may be asked about a name: it could be one, and never led to anybody here.
-    async fn never_led_anywhere(&self, typed: &str) -> Result<bool, Fault> {
+    pub(super) async fn never_led_anywhere(&self, typed: &str) -> Result<bool, Fault> {
         Ok(!Name::meant_by(typed).is_empty() && !self.was_held(typed).await?)
     }
 }

@@ -1,5 +1,6 @@
 //! Sending what waits in the outbox: by whichever node comes first, and again until it is taken.
 
+use super::news::Gathered;
 use super::{Engine, Requester};
 use crate::audit::EventKind::{self, LetterRefused};
 use crate::clock::Timestamp;
@@ -96,12 +97,14 @@ impl Outbox<'_> {
         if letter.kind != LetterKind::News {
             return Ok(Some(letter));
         }
-        let gathered = engine.gathered(of.key, letter, of.taken_at).await?;
-        if gathered.is_none() {
-            let settled = Settled::Sent { at: of.taken_at };
-            engine.store.settle_message(of.key, of.attempt, settled).await?;
+        match engine.gathered(of.key, letter, of.taken_at).await? {
+            Gathered::Letter(letter) => Ok(Some(*letter)),
+            Gathered::Nothing { told_until } => {
+                let settled = Settled::Sent { at: told_until };
+                engine.store.settle_message(of.key, of.attempt, settled).await?;
+                Ok(None)
+            }
         }
-        Ok(gathered)
     }
 
     /// Takes messages of these kinds that are due, each for one try, with what `open` makes of each.

@@ -44,8 +44,12 @@ impl Engine {
 
     /// Whether a name, as typed, led to somebody once.
     pub(super) async fn was_held(&self, typed: &str) -> Result<bool, Fault> {
+        self.were_held(&Name::meant_by(typed)).await
+    }
+
+    /// Whether one of these names led to somebody once.
+    pub(super) async fn were_held(&self, names: &[Name]) -> Result<bool, Fault> {
         let keys = self.keys.load();
-        let names = Name::meant_by(typed);
         let hashes: Vec<_> =
             names.iter().flat_map(|name| keys.held_name_hashes(&along::compared(name))).collect();
         self.store.was_held(hashes).await

@@ -1,7 +1,7 @@
 //! The page of an invitation: it asks for what the registration of the profile wants that invited, and makes the account.
 
 use sprag::account::Name;
-use sprag::engine::{Confirmation, Invite, NewUser, Requester};
+use sprag::engine::{ClientPolicy, Confirmation, Invite, NewUser, Requester};
 use sprag::{Error, Refusal};
 
 use super::{Field, Form, Sent, Shared, Shown, Wrong};
@@ -52,14 +52,19 @@ pub(super) async fn act(shared: &Shared, sent: &Sent<'_>, requester: &Requester)
         return Ok(again(wrong));
     }
     let languages = requester.languages.as_deref();
-    let user = registering::account(typed, &profile.client_policy(), Some(&invite), false, languages);
+    let hooks = shared.app.hooks.get(&profile.name).cloned().unwrap_or_default();
+    let client = ClientPolicy { hooks, ..profile.client_policy() };
+    let user = registering::account(typed, &client, Some(&invite), false, languages);
     if let Err((input, _)) = registering::expect_choosable(&shared.app.name_lists, &user) {
         return Ok(again(asked.wrong_name(input)));
     }
     let is_required = user.confirmation == Confirmation::Required;
     let made = match is_required {
-        true => engine.letters().register(user, requester).await,
-        false => engine.accounts().create(user, requester).await.map(drop),
+        true => engine.letters().register_here_or_there(&client, user, requester).await,
+        false => match engine.accounts().expect_free_there(&client, &user).await {
+            Ok(()) => engine.accounts().create(user, requester).await.map(drop),
+            taken => taken,
+        },
     };
     match made {
         Ok(()) if is_required => {

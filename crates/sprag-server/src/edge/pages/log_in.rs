@@ -65,7 +65,7 @@ pub(super) async fn log_in(
         ..OpenRequest::default()
     };
     let pair = if sent.code.is_empty() {
-        let somebody = engine.authn().link(&shown, client.profile, (sent.token, None)).await?;
+        let somebody = engine.authn().link(&shown, client.profile, (sent.token, None), &requester).await?;
         match engine.log_in(&client, somebody, open, &requester).await? {
             LoggedIn::Opened(pair) => *pair,
             LoggedIn::Waits(waits) if waits.is_enrolment => return Err(Refusal::EnrolmentRequired.into()),

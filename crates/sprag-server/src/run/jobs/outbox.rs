@@ -1,4 +1,4 @@
-//! How much waits to leave the server, for whoever watches.
+//! How much waits to leave the server, for whoever watches; and what is kept of it no longer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,9 @@ use crate::run::node::Node;
 /// How often it is looked how much waits.
 const INTERVAL: Duration = Duration::from_secs(15);
 
+/// How often what was settled long ago is forgotten, and one-time tokens that have expired.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
+
 /// Looks how much waits.
 struct OutboxDepth {
     engine: Arc<Engine>,
@@ -23,6 +26,33 @@ struct OutboxDepth {
 pub(super) fn job(node: &Node) -> Job {
     let (engine, metrics) = (Arc::clone(&node.engine), Arc::clone(&node.metrics));
     Job { name: "outbox", every: INTERVAL, work: Box::new(OutboxDepth { engine, metrics }) }
+}
+
+/// Forgets what was settled long ago, and one-time tokens that have expired: those are written where letters are off, too, as for
+/// invitations, second factors and passkeys.
+struct OutboxSweep {
+    engine: Arc<Engine>,
+}
+
+/// The job that forgets.
+pub(super) fn sweep(engine: &Arc<Engine>) -> Job {
+    Job {
+        name: "outbox sweep",
+        every: SWEEP_INTERVAL,
+        work: Box::new(OutboxSweep { engine: Arc::clone(engine) }),
+    }
+}
+
+#[async_trait]
+impl Work for OutboxSweep {
+    async fn run(&mut self) {
+        if let Err(fault) = self.engine.outbox().sweep().await {
+            tracing::warn!(
+                %fault,
+                "letters sent long ago and links that have expired are not forgotten yet; trying again in ten minutes"
+            );
+        }
+    }
 }
 
 #[async_trait]

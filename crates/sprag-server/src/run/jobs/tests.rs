@@ -31,20 +31,42 @@ async fn a_server_marks_its_life_sweeps_watches_its_ring_and_adds_checkpoints() 
             "refreshes",
             "counts",
             "erasures",
-            "outbox"
+            "outbox",
+            "outbox sweep"
         ]
     );
     let ring = KeyRing::generate(Algorithm::Es256, &SeededRandom::new(1), Timestamp(0)).unwrap().to_json();
     let without = [("SPRAG_SWEEP_INTERVAL", "0s"), ("SPRAG_KEY_RING", ring.as_str())];
     assert_eq!(
         names(&without).await,
-        ["mark", "checkpoint", "counted", "budgets", "refreshes", "counts", "erasures", "outbox"],
+        [
+            "mark",
+            "checkpoint",
+            "counted",
+            "budgets",
+            "refreshes",
+            "counts",
+            "erasures",
+            "outbox",
+            "outbox sweep"
+        ],
         "no file to watch, and nothing to sweep"
     );
     let unlimited = [("SPRAG_RATE_LIMITS", "off")];
     assert_eq!(
         names(&unlimited).await,
-        ["mark", "sweep", "key ring", "checkpoint", "counted", "budgets", "counts", "erasures", "outbox"]
+        [
+            "mark",
+            "sweep",
+            "key ring",
+            "checkpoint",
+            "counted",
+            "budgets",
+            "counts",
+            "erasures",
+            "outbox",
+            "outbox sweep"
+        ]
     );
     let kept = [("SPRAG_KEEP_JOURNAL", "400d")];
     assert_eq!(
@@ -60,7 +82,13 @@ async fn a_server_marks_its_life_sweeps_watches_its_ring_and_adds_checkpoints() 
             "counts",
             "cut",
             "erasures",
-            "outbox"
+            "outbox",
+            "outbox sweep"
         ]
     );
+}
+
+#[tokio::test]
+async fn what_has_expired_was_kept_for_ever_where_letters_are_off() {
+    assert!(names(&[("SPRAG_MAIL_URL", "off")]).await.contains(&"outbox sweep"));
 }
