@@ -26,7 +26,7 @@ pub mod mail;
 pub mod password;
 pub(crate) mod remembered;
 mod tries;
-pub(crate) mod unproven;
+mod unproven;
 
 pub use devices::{DeviceText, MAX_DEVICES, Shown};
 pub(crate) use devices::{Known, remember};

@@ -189,6 +189,8 @@ impl Authn<'_> {
         at: Timestamp,
     ) -> Result<Option<Authenticated>, Error> {
         let ending = requester.ending(EndCause::Revoked, at);
+        // One may have been added since somebody looked.
+        steps.push(Step::ExpectNoFactor);
         steps.extend(forgetting_credentials());
         steps.extend([Step::MoveEpoch, Step::EndSessions { except: None, with: None, ending }]);
         let note = Some(TAKEN_OVER.to_owned());

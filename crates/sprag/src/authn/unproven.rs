@@ -4,22 +4,24 @@
 use crate::account::Account;
 use crate::audit::EventKind;
 use crate::error::Fault;
-use crate::store::{CredentialKind, Journal, Slice, Step};
+use crate::store::{CredentialId, CredentialKind, Slice, Step, Store};
 
 /// What the journal says where an address was confirmed and what was shown before counts no more.
 pub(super) const TAKEN_OVER: &str =
     "e-mail address confirmed by a letter; password, factors, devices and sessions from before end";
 
 /// Whether an account may have been made by somebody else than whoever has its address: nobody has confirmed that, and whoever
-/// came made the account by themselves. One that an import brought, or that an administrator or operator made, is its owner's.
+/// came made the account by themselves. One that an import brought, or that an administrator or operator made, is its owner's; so is one
+/// that has a second factor, for no letter gets around that.
 ///
 /// # Errors
 /// A [`Fault`].
-pub(crate) async fn may_be_a_strangers(journal: &dyn Journal, account: &Account) -> Result<bool, Fault> {
-    if !account.is_unconfirmed() {
+pub(super) async fn may_be_a_strangers(store: &dyn Store, account: &Account) -> Result<bool, Fault> {
+    let is_factor = |(id, _): &(CredentialId, Vec<u8>)| CredentialKind::FACTORS.contains(&id.kind);
+    if !account.is_unconfirmed() || store.factors_of(account.id).await?.iter().any(is_factor) {
         return Ok(false);
     }
-    let first = journal.entries_of(account.id, Slice::after(Some(2), 1)).await?;
+    let first = store.entries_of(account.id, Slice::after(Some(2), 1)).await?;
     let Some(first) = first.into_iter().next() else {
         // The journal was cut: what another system knows its owner by is all that is left to tell.
         return Ok(account.particulars.external.is_none());
@@ -35,10 +37,5 @@ pub(crate) async fn may_be_a_strangers(journal: &dyn Journal, account: &Account)
 /// Forgets all that anybody could log in to the account with, but a letter.
 pub(super) fn forgetting_credentials() -> impl Iterator<Item = Step> {
     let own = [CredentialKind::Password, CredentialKind::Device];
-    own.map(Step::ForgetCredentials).into_iter().chain(forgetting_factors())
-}
-
-/// Forgets the account's second factors, and what goes with them.
-pub(crate) fn forgetting_factors() -> impl Iterator<Item = Step> {
-    CredentialKind::OF_FACTORS.into_iter().map(Step::ForgetCredentials)
+    own.into_iter().chain(CredentialKind::OF_FACTORS).map(Step::ForgetCredentials)
 }

@@ -7,7 +7,6 @@ use super::one_time::Usable;
 use super::{Engine, Error, NewUser, Requester, tried_too_often};
 use crate::account::{Account, Name};
 use crate::audit::EventKind;
-use crate::authn::unproven::{forgetting_factors, may_be_a_strangers};
 use crate::clock::Timestamp;
 use crate::error::Refusal;
 use crate::hooks::OldAccounts;
@@ -243,8 +242,7 @@ impl Letters<'_> {
     }
 
     /// Sets the password of whoever a link was sent to: the account's epoch moves and every session ends. Says how many did.
-    /// The address counts as confirmed by it; where nobody had confirmed it and whoever came made the account, its second factors are
-    /// forgotten, for they may be a stranger's.
+    /// The address counts as confirmed by it.
     ///
     /// # Errors
     /// [`Refusal::LinkInvalid`], [`Refusal::PasswordRejected`], and then the link can still be used; a [`Fault`](crate::Fault).
@@ -278,14 +276,7 @@ impl Letters<'_> {
         ];
         let is_elses = self.is_somebody_elses(&address, account.id).await?;
         let confirms = (!is_elses).then_some(Step::ConfirmEmail { address, at: now });
-        let is_taken_over = may_be_a_strangers(engine.store.as_ref(), account).await?;
-        let forgotten = is_taken_over.then(forgetting_factors).into_iter().flatten();
-        let steps = steps
-            .into_iter()
-            .chain(confirms)
-            .chain(forgotten)
-            .chain(engine.news(account, requester, now))
-            .collect();
+        let steps = steps.into_iter().chain(confirms).chain(engine.news(account, requester, now)).collect();
         let note = Some("by a link that was sent to the account's address".into());
         let event = requester.event_of_account(account.id, EventKind::PasswordChanged, now, note);
         let expect = Expect::Standing(account.epoch);
