@@ -186,7 +186,7 @@ async fn a_sqlite_file_of_the_version_before_goes_on() {
     let applied = SqliteStore::migrate(&path).expect("migrate");
     assert_eq!(
         applied.iter().map(|migrated| migrated.version).collect::<Vec<_>>(),
-        (BEFORE + 1..=BEFORE + 10).collect::<Vec<_>>()
+        (BEFORE + 1..=BEFORE + 11).collect::<Vec<_>>()
     );
     goes_on_as_it_should(&SqliteStore::open(&path, Settings::default()).expect("open")).await;
     let connection = rusqlite::Connection::open(&path).expect("a database");
@@ -217,7 +217,7 @@ async fn a_postgresql_database_of_the_version_before_goes_on() {
     let applied = PostgresStore::migrate(&settings(&database.url())).await.expect("migrate");
     assert_eq!(
         applied.iter().map(|migrated| migrated.version).collect::<Vec<_>>(),
-        (BEFORE + 1..=BEFORE + 10).collect::<Vec<_>>()
+        (BEFORE + 1..=BEFORE + 11).collect::<Vec<_>>()
     );
     // As where the tables are spread, which finds an imported session by the table that the migration has filled.
     let spread = Settings { batching: Batching::Rows, ..settings(&database.url()) };

@@ -25,7 +25,7 @@ pub(crate) fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
     let reads_body = by_mail
         || is(&["login", "register", "refresh", "logout", "revoke", "password", "step_up"])
         || is(&["create_user", "change_user", "set_password", "invite", "delete_me"])
-        || is(&["login_factor", "confirm_totp", "add_totp", "passkey_request"])
+        || is(&["login_factor", "confirm_totp", "add_totp", "passkey_options", "passkey_request"])
         || takes_passkey
         || takes(Input::SessionId);
     let has_cookie = profile.wire.refresh.cookie.is_some();
@@ -44,13 +44,17 @@ pub(crate) fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
                     "keep_me",
                     "add_totp",
                     "confirm_totp",
+                    "passkey_options",
+                    "add_passkey",
                     "passkey_request",
                 ])
         }
-        "enrolment_required" => is(&["login", "login_by_code", "register"]),
+        "enrolment_required" => is(&["login", "login_by_code", "register", "step_up"]),
         "registration_closed" => is(&["register", "invite"]),
         "second_factor_required" => is(&["login", "login_by_code", "step_up"]),
-        "code_wrong" => is(&["login_factor", "add_totp", "confirm_totp", "step_up"]) || takes_passkey,
+        "code_wrong" => {
+            is(&["login_factor", "add_totp", "confirm_totp", "passkey_options", "step_up"]) || takes_passkey
+        }
         "passkeys_unavailable" => is(&["passkey_options", "passkey_request"]) || takes(Input::Credential),
         "factor_unknown" => {
             is(&["end_factor", "confirm_totp", "new_recovery_codes", "reset_user_factors", "passkey_request"])
@@ -75,7 +79,7 @@ pub(crate) fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         "step_up_required" => {
             governs || of_factors || is(&["change_email", "export_me", "delete_me", "password"])
         }
-        "forbidden" => looks || governs || (is(&["register"]) && asks_for_access_token),
+        "forbidden" => looks || governs || is(&["delete_me"]) || (is(&["register"]) && asks_for_access_token),
         "origin_refused" => {
             let carries = is(&["login", "refresh", "logout", "logout_all", "revoke", "password", "step_up"]);
             has_cookie && (carries || route.opens_session() || takes(Input::Transport))
@@ -90,11 +94,13 @@ pub(crate) fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
                 || is(&["reset_password", "change_email", "delete_me"])
         }
         "place_refused" => {
-            is(&["login", "login_by_code", "register", "refresh", "password", "step_up"]) || shows_more
+            is(&["login", "login_by_code", "register", "refresh", "password", "step_up"])
+                || is(&["confirm_totp", "add_passkey"])
+                || shows_more
         }
         "risk_refused" => is(&["login", "login_by_code"]) || shows_more,
-        "email_unconfirmed" => is(&["confirm_totp"]) || shows_more,
-        "login_refused" => is(&["login", "register", "confirm_totp"]) || shows_more,
+        "email_unconfirmed" => is(&["confirm_totp", "add_passkey"]) || shows_more,
+        "login_refused" => is(&["login", "register", "confirm_totp", "add_passkey"]) || shows_more,
         "not_found" => is(&["challenge"]),
         _ => panic!("say here which calls answer {code:?}; see docs/adding/a-refusal.md"),
     }

@@ -89,7 +89,7 @@ pub(crate) fn open_profile() -> Plan {
     let changes = [
         ("registration = \"admin\"", "registration = \"open\""),
         (
-            "takes = { username = \"$username?\", email = \"$email?\", password = \"$password\", invite = \"$invite?\", \
+            "takes = { username = \"$username?\", email = \"$email?\", password = \"$password\", language = \"$language?\", invite = \"$invite?\", \
              altcha = \"$altcha?\" }\nstatus = 201",
             "takes = { username = \"$username?\", email = \"$email?\", password = \"$password\", \
              device = \"$device?\", transport = \"$transport?\" }\nstatus = 201",

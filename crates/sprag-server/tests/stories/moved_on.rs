@@ -97,7 +97,7 @@ async fn a_password_that_is_hashed_anew_while_the_account_moves_on_is_compared_o
 
 /// A profile where anybody registers and is logged in at once.
 fn open_house() -> World {
-    let takes = "password = \"$password\", invite = \"$invite?\", altcha = \"$altcha?\" }\n";
+    let takes = "password = \"$password\", language = \"$language?\", invite = \"$invite?\", altcha = \"$altcha?\" }\n";
     let gives = "status = 201\n[route.gives]\n";
     let pair = "access_token = \"$access_token\"\nrefresh_token = \"$refresh_token?\"\nsession_id = \"$session_id\"\n";
     let takes_and_gives = format!("{takes}{gives}");

@@ -124,19 +124,22 @@ async fn an_account_confirmed_an_address_that_leads_to_somebody_else() {
 
 #[tokio::test]
 async fn a_letter_box_was_filled_by_adding_factor_after_factor() {
+    use LetterKind::{FactorAdded as Added, FactorRemoved as Removed};
     let world = World::new();
     let ann = world.ann().await;
     let mut device = ann.logs_in().await;
     let first = adds_app(&device).await;
     let kinds = async || world.letters().await.iter().map(|letter| letter.kind).collect::<Vec<_>>();
-    assert_eq!(kinds().await, [LetterKind::FactorAdded], "the first is sent at once");
-    for (seconds, told) in [(0, vec![]), (3600, vec![LetterKind::FactorAdded])] {
+    assert_eq!(kinds().await, [Added], "the first is sent at once");
+    for (seconds, told) in [(0, vec![Added, Removed]), (0, vec![]), (3600, vec![Added, Removed])] {
         world.winds(seconds);
         device.refreshes().await.is(200);
         let body = json!({ "code": first.next_code() });
         let stepped = world.sends(device.bearer_call("POST", STEP_UP).json(&body)).await.is(200);
         device.keeps(&stepped);
-        adds_app(&device).await;
+        let more = adds_app(&device).await;
+        let path = format!("/api/v1/auth/factors/{}", more.id);
+        world.sends(device.bearer_call("DELETE", &path)).await.is(204);
         assert_eq!(kinds().await, told, "after {seconds} seconds");
     }
 }

@@ -1,5 +1,5 @@
-//! Letters that tell the owner of an account what became of its second factors. There is one of a kind in an hour: the first is sent at
-//! once, and whoever signed up with somebody's address fills no letter box by adding and removing factors.
+//! Letters that tell the owner of an account what became of its second factors. Each is sent at once, but where the same became of just as
+//! many factors in the same hour: whoever signed up with somebody's address fills no letter box by adding and removing them.
 
 use std::time::Duration;
 
@@ -21,17 +21,17 @@ use crate::outbox::MessageKey;
 use crate::session::AccountId;
 use crate::store::Step;
 
-/// How long there is one letter of a kind.
+/// How long the same is told once.
 const HOUR: Duration = Duration::from_secs(3600);
 
 impl Engine {
     /// What puts a letter to the owner of an account into the outbox, by whose link they say that it was not them; nothing where
-    /// nobody sends letters, or they have no address. The link ends all sessions and has a new password chosen. It takes no factor
+    /// nobody sends letters, or they have no address. `of` how many factors or codes it came says which letter it is. The link ends all sessions and has a new password chosen. It takes no factor
     /// away: whoever knows the password and reads the mail would log in by that.
     pub(super) fn tells_owner(
         &self,
         account: &Account,
-        kind: LetterKind,
+        (kind, of): (LetterKind, usize),
         requester: &Requester,
         now: Timestamp,
     ) -> Vec<Step> {
@@ -58,7 +58,7 @@ impl Engine {
         let letter = Letter::asked_for(kind, &address, requester, now).with_link(&text, token.expires_at);
         let letter = letter.to_owner_of(&account);
         let (keys, random) = (self.keys.load(), self.random.as_ref());
-        let key = key_of(account.id, kind, &address, now);
+        let key = key_of(account.id, (kind, of), &address, now);
         let message = letter.sealed_as(key, (&keys, random), now.plus(TELLS_FOR));
         let once = Step::PutMessageOnce { message: Box::new(message), due_at: now };
         vec![Step::PutToken(Box::new(token)), once]
@@ -77,15 +77,16 @@ impl Engine {
         }
         let is_few = held.recovery_codes() == FEW + 1;
         let kind = if is_few { LetterKind::RecoveryCodesFew } else { LetterKind::RecoveryCodeUsed };
-        self.tells_owner(account, kind, requester, self.now())
+        self.tells_owner(account, (kind, held.recovery_codes()), requester, self.now())
     }
 }
 
-/// Which letter of a kind an address gets in an hour.
-fn key_of(account: AccountId, kind: LetterKind, address: &str, at: Timestamp) -> MessageKey {
+/// Which letter an address gets in an hour.
+fn key_of(account: AccountId, (kind, of): (LetterKind, usize), address: &str, at: Timestamp) -> MessageKey {
     let hour = at.0.div_euclid(millis(HOUR));
     let mut context = digest::Context::new(&digest::SHA256);
-    for part in [b"factor\n".as_slice(), kind.name().as_bytes(), account.0.as_bytes(), &hour.to_be_bytes()] {
+    let (hour, of) = (hour.to_be_bytes(), (of as u64).to_be_bytes());
+    for part in [b"factor\n".as_slice(), kind.name().as_bytes(), account.0.as_bytes(), &hour, &of] {
         context.update(part);
     }
     context.update(address.as_bytes());

@@ -192,7 +192,8 @@ impl Factors<'_> {
         let Self(engine) = self;
         let (now, mut codes) = (engine.now(), Vec::new());
         let mut events = vec![(EventKind::FactorAdded, Some(kind.name().to_owned()))];
-        steps.extend(engine.tells_owner(owner, LetterKind::FactorAdded, requester, now));
+        let count = factors_of(held).count();
+        steps.extend(engine.tells_owner(owner, (LetterKind::FactorAdded, count), requester, now));
         steps.push(Step::ForgetCredentials(CredentialKind::Remembered));
         if !held.has_factor() {
             steps.insert(0, Step::ExpectNoFactor);
@@ -230,7 +231,8 @@ impl Factors<'_> {
             let mut events = Vec::new();
             let owner = engine.accounts().get(account).await?;
             if credential.kind != CredentialKind::WaitingTotp {
-                steps.extend(engine.tells_owner(&owner, LetterKind::FactorRemoved, requester, now));
+                let told = (LetterKind::FactorRemoved, factors_of(&held).count());
+                steps.extend(engine.tells_owner(&owner, told, requester, now));
                 events.push((EventKind::FactorRemoved, Some(credential.kind.name().to_owned())));
                 steps.push(Step::ForgetCredentials(CredentialKind::Remembered));
             }
@@ -276,7 +278,8 @@ impl Factors<'_> {
             let mut steps = vec![stays(factor, now)];
             steps.extend(put);
             steps.push(Step::ForgetCredentials(CredentialKind::Remembered));
-            steps.extend(engine.tells_owner(&owner, LetterKind::RecoveryCodesMade, requester, now));
+            let told = (LetterKind::RecoveryCodesMade, held.recovery_codes());
+            steps.extend(engine.tells_owner(&owner, told, requester, now));
             let events = vec![(EventKind::RecoveryCodesMade, None)];
             if self.commit_by(caller, steps, events, requester).await? {
                 return Ok(codes);
@@ -307,7 +310,8 @@ impl Factors<'_> {
             Step::MoveEpoch,
             Step::EndSessions { except: None, with: None, ending },
         ]);
-        let steps = steps.chain(engine.tells_owner(&owner, LetterKind::FactorRemoved, requester, now));
+        let told = (LetterKind::FactorRemoved, factors_of(&held).count());
+        let steps = steps.chain(engine.tells_owner(&owner, told, requester, now));
         let note = Some("all of them".to_owned());
         let event = requester.event_of_account(account, EventKind::FactorRemoved, now, note);
         let commit =

@@ -67,7 +67,7 @@ pub(super) async fn a_commit_does_what_its_steps_say_or_nothing(subject: Arc<dyn
             assert_eq!(read(&world, &account, &rows).await, rows, "{commit:?}");
         }
     }
-    assert_eq!(met.len(), 35, "every kind of step was met: {met:?}");
+    assert_eq!(met.len(), 36, "every kind of step was met: {met:?}");
     for (kind, (applied, missed)) in met {
         let is_even = applied >= FEW && (missed >= FEW || ALWAYS.contains(&kind));
         assert!(is_even, "{kind} applied {applied} times and missed {missed} times: too one-sided");
@@ -343,7 +343,7 @@ fn any_was(world: &World) -> Was {
 }
 
 /// One of the account's sessions, or one that nobody has.
-pub(super) fn any_session_of(world: &World, rows: &Rows) -> Option<SessionId> {
+fn any_session_of(world: &World, rows: &Rows) -> Option<SessionId> {
     let known: Vec<SessionId> = rows.sessions.keys().copied().chain([SessionId(uuid::Uuid::max())]).collect();
     (world.pick(4) > 0).then(|| world.one_of(&known))
 }
