@@ -38,7 +38,7 @@ fn finishes_what_is_under_way(signal: Signal) {
     assert_eq!(used.ask(&Request::get("/healthz")).unwrap().status, 200);
 
     let expecting = |request: Request| request.header("Expect", "100-continue");
-    let wanted: Vec<_> = (0..12).map(|_| expecting(login("ann", PASSWORD))).collect();
+    let wanted: Vec<_> = (0..5).map(|_| expecting(login("ann", PASSWORD))).collect();
     let mut log_ins: Vec<_> = wanted.iter().map(|request| under_way(server.connect(), request)).collect();
     let slow = expecting(refresh(&pair.refresh));
     let mut slow_body = under_way(server.connect(), &slow);
