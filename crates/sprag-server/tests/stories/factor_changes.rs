@@ -5,8 +5,10 @@ use sprag::letter::LetterKind;
 use sprag::risk::RiskPolicy;
 
 use crate::call::{Answer, Call};
+use crate::factor_rules::steps_up;
 use crate::passkey::Key;
 use crate::people::{Device, LOGIN, LOGOUT_ALL, Person, REFRESH, STEP_UP};
+use crate::remembered::is_remembered;
 use crate::second_factor::{Phone, adds_app, claims, laptop, shows, tries, waits};
 use crate::world::{Plan, World, our_profile};
 
@@ -27,12 +29,6 @@ async fn held(person: &Person<'_>) -> (usize, usize) {
     (held.factors.len(), held.recovery_codes)
 }
 
-async fn steps_up(device: &mut Device<'_>, code: &str) {
-    let call = device.bearer_call("POST", STEP_UP).json(&json!({ "code": code }));
-    let answer = device.world.sends(call).await.is(200);
-    device.keeps(&answer);
-}
-
 /// Begins to add an app, and gives it before its first code was shown.
 async fn begins<'w>(device: &Device<'w>) -> Phone<'w> {
     let world = device.world;
@@ -48,16 +44,6 @@ fn confirming(device: &Device<'_>, phone: &Phone<'_>) -> Call {
 
 async fn removes(device: &Device<'_>, id: &str) -> Answer {
     device.world.sends(device.bearer_call("DELETE", &format!("{FACTORS}/{id}"))).await
-}
-
-/// Logs in with a code, and gives what the device keeps so that it is asked for none.
-async fn is_remembered(ann: &Person<'_>, phone: &Phone<'_>) -> (Answer, String) {
-    let device = laptop(ann.world);
-    let token = waits(ann, &device).await;
-    let body = json!({ "mfa_token": token, "code": phone.next_code(), "remember_device": true });
-    let answer = ann.world.sends(device.call("POST", "/api/v1/auth/login/factor").json(&body)).await.is(200);
-    let kept = answer.field("device_token");
-    (answer, kept)
 }
 
 /// The letters of these kinds that went out since they were last asked for.

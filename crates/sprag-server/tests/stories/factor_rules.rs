@@ -38,7 +38,7 @@ fn asking(of: &str) -> World {
     World::with(&[("registration = \"admin\"\n", &line)])
 }
 
-async fn steps_up(device: &mut Device<'_>, code: &str) {
+pub(super) async fn steps_up(device: &mut Device<'_>, code: &str) {
     let call = device.bearer_call("POST", STEP_UP).json(&json!({ "code": code }));
     let answer = device.world.sends(call).await.is(200);
     device.keeps(&answer);

@@ -12,7 +12,7 @@ const TOTP: &str = "/api/v1/auth/factors/totp";
 const COOKIE: &str = "__Host-sprag_remembered";
 
 /// Logs in with a factor, and gives what the device keeps.
-async fn is_remembered(ann: &Person<'_>, phone: &Phone<'_>) -> (Answer, String) {
+pub(super) async fn is_remembered(ann: &Person<'_>, phone: &Phone<'_>) -> (Answer, String) {
     let device = laptop(ann.world);
     let token = waits(ann, &device).await;
     let body = json!({ "mfa_token": token, "code": phone.next_code(), "remember_device": true });

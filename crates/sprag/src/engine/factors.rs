@@ -334,8 +334,7 @@ impl Factors<'_> {
         let (added, before): (Vec<_>, Vec<_>) =
             listed.into_iter().partition(|factor| factor.added_at >= since);
         let is_added = |id: &Uuid| added.iter().any(|factor| factor.id == *id);
-        let factors = CredentialKind::FACTORS.into_iter().flat_map(|kind| held.of(kind));
-        let factors = factors.map(|(id, _)| id).filter(|id| is_added(&id.id));
+        let factors = factors_of(&held).map(|(id, _)| id).filter(|id| is_added(&id.id));
         let codes = held.of(CredentialKind::RecoveryCode).map(|(id, _)| id);
         let codes = codes.filter(|id| random::made_at(id.id) >= since);
         let forgotten = factors.chain(codes).map(|id| Step::ForgetCredential { id, was: None });
