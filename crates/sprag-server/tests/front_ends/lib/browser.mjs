@@ -1,5 +1,6 @@
 // Debian's Chromium without a window, and tabs that do what a user does.
 
+import { setTimeout } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
 import { PASSWORD } from './sprag.mjs';
 
@@ -25,11 +26,17 @@ export class Tab {
     Object.assign(this, { page, user });
   }
 
-  /** Types name and password, and waits until the page says it is in. */
-  async logIn() {
+  /** Types name and password, and waits until the page says it is in. Does what a busy server asks for: comes back after a second. */
+  async logIn(again = 3) {
     await this.page.fill('#name', this.user.login);
     await this.page.fill('#password', PASSWORD);
-    return this.#press('#log-in button');
+    try {
+      return await this.#press('#log-in button');
+    } catch (error) {
+      if (again === 0 || !error.message.includes('log in again in a second')) throw error;
+    }
+    await setTimeout(1000);
+    return this.logIn(again - 1);
   }
 
   load = () => this.#press('#load');

@@ -16,8 +16,8 @@ const SCENE_MS = 60_000;
 const WAIT_MS = 20_000;
 const LOOK_MS = 50;
 
-/** How many scenes play at once: enough to fill the waiting, and not so many that they wait for each other. */
-const AT_ONCE = 4;
+/** How many scenes play at once: enough to fill the waiting, and not so many that they wait for each other. Two profiles play at a time. */
+const AT_ONCE = 2;
 
 // Whoever started this holds our standard input; when they are gone we go too, and what we started with us.
 if (process.env.SPRAG_TEST_IS_TIED) process.stdin.on('end', () => process.exit(1)).resume().unref();
@@ -51,11 +51,14 @@ export function play(file, document, stages) {
   });
 }
 
-/** Gives a scene the stages by their names, and closes its browser contexts after it. */
+/** Gives a scene the stages by their names, and closes its browser contexts after it. Where it fails, it says what their servers logged. */
 async function playOne(act, opened) {
   const stages = opened.map((stage) => stage.forScene());
   try {
     await act(Object.fromEntries(stages.map((stage) => [stage.name, stage])));
+  } catch (error) {
+    const logged = stages.map((stage) => stage.sprag.log()).join('');
+    throw new Error(`${error.stack}\nthe servers logged:\n${logged || 'nothing'}`);
   } finally {
     await Promise.all(stages.map((stage) => stage.leave()));
   }

@@ -43,6 +43,8 @@ export async function startSprag({ profile, env, limits = 'off' }) {
 
   return {
     url,
+    /** What the server has logged: warnings and errors. */
+    log: () => log,
     async createUser(name, ...flags) {
       const email = `${name}@example.com`;
       await command(['user', 'create', '--username', name, '--email', email, '--password-stdin', ...flags], PASSWORD);
