@@ -9,11 +9,11 @@ serve *args:
 
 # Watch a session live and end
 demo:
-    cargo run -- demo
+    cargo sprag demo
 
 # Watch it in a browser, and try it by hand
 demo-page *args:
-    cargo run -- demo --page {{args}}
+    cargo sprag demo --page {{args}}
 
 # Put what clients/js builds into the demo's page, or --check that it is there
 demo-client *args:

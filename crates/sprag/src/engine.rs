@@ -86,7 +86,6 @@ mod letters;
 mod listings;
 mod lives;
 mod login_letter;
-#[cfg(feature = "passkeys")]
 mod new_passkey;
 mod news;
 mod next_id;
@@ -96,7 +95,6 @@ mod one_time;
 mod opening;
 mod outbox;
 mod pair;
-#[cfg(feature = "passkeys")]
 mod passkeys;
 mod password_change;
 mod passwords;
@@ -127,14 +125,12 @@ pub use invites::{Invitation, Invite, Invited, Invites};
 pub use letters::{Letters, LinkTarget};
 pub use listings::{EntriesWanted, EntryPlace, Found};
 pub use login_letter::{LoginByMail, LoginLink};
-#[cfg(feature = "passkeys")]
 pub use new_passkey::NewPasskey;
 pub use news::{Disowned, NotMeLink};
 pub use next_id::NextId;
 pub use opening::OpenRequest;
 pub use outbox::{Leased, Outbox, Outcome};
 pub use pair::{RefreshTokenText, TokenPair};
-#[cfg(feature = "passkeys")]
 pub use passkeys::PasskeyOf;
 pub use password_change::PasswordChangeRequest;
 pub use passwords::PasswordRules;
@@ -182,7 +178,6 @@ pub struct Engine {
     sends_letters: bool,
     /// For how long a device is not asked for a second factor on which one was shown.
     remember_for: Option<Duration>,
-    #[cfg(feature = "passkeys")]
     passkeys: Option<crate::passkeys::Passkeys>,
 }
 

@@ -108,7 +108,6 @@ impl Held {
             Ok(Factor { id: id.id, kind: FactorKind::Totp, label, added_at, used_at })
         });
         let mut listed: Vec<Factor> = seeds.collect::<Result<_, Fault>>()?;
-        #[cfg(feature = "passkeys")]
         for (id, row) in self.of(CredentialKind::Passkey) {
             let kept = crate::passkeys::KeptRow::read(row)?;
             let label = kept.open(keys, account, id.id).ok().and_then(|kept| kept.label);

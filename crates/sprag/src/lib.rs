@@ -40,7 +40,6 @@ pub mod observe;
 pub mod one_time;
 pub mod outages;
 pub mod outbox;
-#[cfg(feature = "passkeys")]
 pub mod passkeys;
 pub mod password;
 pub mod patterns;

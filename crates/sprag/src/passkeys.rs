@@ -9,16 +9,21 @@
 //! version 1 ‖ made at 8 ‖ last used 8 ‖ sealed (label and public key, as JSON)
 //! ```
 
+#[cfg(not(feature = "passkeys"))]
+#[path = "passkeys/absent.rs"]
+mod site;
+#[cfg(feature = "passkeys")]
+mod site;
+
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use url::Url;
 use uuid::Uuid;
-use webauthn_rs::prelude::{DiscoverableAuthentication, Passkey, PasskeyRegistration};
-use webauthn_rs::{Webauthn, WebauthnBuilder};
+
+pub(crate) use site::{Answer, Asked, Passkey, Registering, Site};
 
 use crate::clock::Timestamp;
 use crate::error::Fault;
@@ -33,13 +38,10 @@ pub const MAX_PASSKEYS: usize = 10;
 const VERSION: u8 = 1;
 const HEAD_BYTES: usize = 1 + 8 + 8;
 
-/// How an Android app names itself as an origin: by the hash of what signs it.
-const OF_AN_APP: &str = "android:apk-key-hash:";
-
 /// Where passkeys are used: the site that they are bound to.
 #[derive(Clone)]
 pub struct Passkeys {
-    site: Webauthn,
+    site: Site,
     /// The site's own origin, and those of the related sites.
     origins: Vec<String>,
 }
@@ -53,6 +55,9 @@ impl fmt::Debug for Passkeys {
 /// Why there are no passkeys at an address.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Impossible {
+    /// They were left out of this build: it is one without the feature `passkeys`.
+    #[error("this build leaves them out")]
+    LeftOut,
     /// It is no URL.
     #[error("{0:?} is no address of a site")]
     NoUrl(String),
@@ -87,23 +92,7 @@ impl Passkeys {
         related: &[String],
         service: &str,
     ) -> Result<Self, Impossible> {
-        let url = site(origin)?;
-        let name = url.domain().unwrap_or_default().to_owned();
-        let rp_id = rp_id.unwrap_or(&name);
-        if rp_id != name && !rp_id.contains('.') {
-            return Err(Impossible::WholeDomain(rp_id.to_owned()));
-        }
-        let elsewhere = || Impossible::Elsewhere { rp_id: rp_id.to_owned(), origin: origin.to_owned() };
-        let mut builder = WebauthnBuilder::new(rp_id, &url).map_err(|_| elsewhere())?.rp_name(service);
-        let mut origins = vec![url.origin().ascii_serialization()];
-        for other in related {
-            let named = related_origin(other)?;
-            if named.origin().is_tuple() {
-                origins.push(named.origin().ascii_serialization());
-            }
-            builder = builder.append_allowed_origin(&named);
-        }
-        let site = builder.build().map_err(|_| elsewhere())?;
+        let (site, origins) = Site::of(origin, rp_id, related, service)?;
         Ok(Self { site, origins })
     }
 
@@ -113,34 +102,34 @@ impl Passkeys {
         &self.origins
     }
 
-    pub(crate) fn site(&self) -> &Webauthn {
+    pub(crate) fn site(&self) -> &Site {
         &self.site
     }
 }
 
-fn related_origin(text: &str) -> Result<Url, Impossible> {
-    let is_app = text.starts_with(OF_AN_APP);
-    if is_app { Url::parse(text).map_err(|_| Impossible::NoUrl(text.to_owned())) } else { site(text) }
+/// What a browser is to be asked, the challenge in it, and what is remembered until it answers.
+pub(crate) struct Asks<T> {
+    pub(crate) options: Value,
+    pub(crate) challenge: Vec<u8>,
+    pub(crate) state: T,
 }
 
-fn site(text: &str) -> Result<Url, Impossible> {
-    let url = Url::parse(text).map_err(|_| Impossible::NoUrl(text.to_owned()))?;
-    let Some(name) = url.domain().map(str::to_owned) else { return Err(Impossible::NoName(text.to_owned())) };
-    let is_here = name == "localhost" || name.ends_with(".localhost");
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if is_here => Ok(url),
-        _ => Err(Impossible::NotEncrypted(text.to_owned())),
-    }
+/// Whether an answer was a passkey's.
+#[cfg_attr(not(feature = "passkeys"), expect(dead_code, reason = "such a build verifies none"))]
+pub(crate) enum Verified {
+    Yes,
+    /// The passkey has counted more uses before: somebody has a copy of it.
+    WentBack,
+    No,
 }
 
 /// What a challenge is for, sealed in its row.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Ceremony {
     /// Adds a passkey to an account.
-    Add(AccountId, PasskeyRegistration),
+    Add(AccountId, Registering),
     /// Shows a passkey: of this account, or of whoever it is.
-    Show(Option<AccountId>, DiscoverableAuthentication),
+    Show(Option<AccountId>, Asked),
 }
 
 /// Where the row of a challenge stands: it is nobody's before it is answered, and so spread by itself.
@@ -233,7 +222,7 @@ fn bound_to<'a>(account: &'a AccountId, id: &'a Uuid) -> [&'a [u8]; 4] {
     [b"credential", account.0.as_bytes(), b"passkey", id.as_bytes()]
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "passkeys"))]
 mod tests {
     use super::*;
 
@@ -264,7 +253,7 @@ mod tests {
         let passkeys = Passkeys::new("https://auth.example.org", None, &related, "Example").unwrap();
         let told = ["https://auth.example.org", "https://app.example.com", "http://localhost:3000"];
         assert_eq!(passkeys.origins(), told);
-        assert_eq!(passkeys.site.get_allowed_origins().len(), 4);
+        assert_eq!(passkeys.site.allowed_origins(), 4);
         for odd in ["http://app.example.com", "https://192.0.2.1", "capacitor://localhost", "x"] {
             let odd = [odd.to_owned()];
             assert!(Passkeys::new("https://auth.example.org", None, &odd, "Example").is_err(), "{odd:?}");

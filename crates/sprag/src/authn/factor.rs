@@ -6,9 +6,7 @@
 use uuid::Uuid;
 
 use super::Authn;
-use super::failures::SECOND_FACTOR;
-#[cfg(feature = "passkeys")]
-use super::failures::{DISABLED, WRONG_PASSKEY};
+use super::failures::{DISABLED, SECOND_FACTOR, WRONG_PASSKEY};
 use crate::account::Account;
 use crate::audit::EventKind;
 use crate::authn::{Authenticated, Known, Proof};
@@ -112,7 +110,6 @@ impl Authn<'_> {
     ///
     /// # Errors
     /// A [`Fault`].
-    #[cfg(feature = "passkeys")]
     pub(crate) async fn note_wrong_passkey(
         &self,
         account: AccountId,
@@ -125,7 +122,6 @@ impl Authn<'_> {
     ///
     /// # Errors
     /// A [`Fault`].
-    #[cfg(feature = "passkeys")]
     pub(crate) async fn note_disabled(&self, account: AccountId, requester: &Requester) -> Result<(), Error> {
         self.note_failure(account, requester, DISABLED).await
     }

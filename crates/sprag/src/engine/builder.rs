@@ -45,7 +45,6 @@ pub struct EngineBuilder {
     rates: Rates,
     sends_letters: bool,
     remember_for: Option<Duration>,
-    #[cfg(feature = "passkeys")]
     passkeys: Option<crate::passkeys::Passkeys>,
     endpoints: Vec<Endpoint>,
 }
@@ -65,7 +64,6 @@ impl EngineBuilder {
             rates: Rates::default(),
             sends_letters: false,
             remember_for: Some(REMEMBER_FOR),
-            #[cfg(feature = "passkeys")]
             passkeys: None,
             endpoints: Vec::new(),
             risk: None,
@@ -155,7 +153,6 @@ impl EngineBuilder {
     }
 
     /// Where passkeys are used; by default nowhere.
-    #[cfg(feature = "passkeys")]
     pub fn passkeys(mut self, passkeys: Option<crate::passkeys::Passkeys>) -> Self {
         self.passkeys = passkeys;
         self
@@ -217,7 +214,6 @@ impl EngineBuilder {
             written_along,
             sends_letters: self.sends_letters,
             remember_for: self.remember_for,
-            #[cfg(feature = "passkeys")]
             passkeys: self.passkeys,
         })
     }

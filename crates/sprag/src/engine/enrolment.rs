@@ -33,7 +33,6 @@ pub enum NewFactor<'a> {
     /// An app: which seed, and its first code, as typed.
     Totp(Uuid, &'a str),
     /// A passkey: what a browser has made, as JSON, and what its owner calls it.
-    #[cfg(feature = "passkeys")]
     Passkey(&'a serde_json::Value, Option<&'a str>),
 }
 
@@ -60,7 +59,6 @@ impl NewFactor<'_> {
     fn methods(self) -> Methods {
         match self {
             Self::Totp(..) => Methods::OTP,
-            #[cfg(feature = "passkeys")]
             Self::Passkey(..) => Methods::KEY | Methods::USER_VERIFIED,
         }
     }
@@ -88,7 +86,6 @@ impl Factors<'_> {
     ///
     /// # Errors
     /// As [`enrol_totp`](Self::enrol_totp), and as [`passkey_options`](Self::passkey_options).
-    #[cfg(feature = "passkeys")]
     pub async fn enrol_passkey(
         &self,
         client: &ClientPolicy,
@@ -119,7 +116,6 @@ impl Factors<'_> {
         let mut found = self.enrols(client, (request.token, None), requester).await?;
         let account = found.account.id;
         // Its challenge is good for one look.
-        #[cfg(feature = "passkeys")]
         let made = match request.factor {
             NewFactor::Passkey(credential, label) => {
                 Some(self.made_passkey(account, (credential, label), requester).await?)
@@ -133,7 +129,6 @@ impl Factors<'_> {
                 NewFactor::Totp(id, code) => {
                     (id, self.confirming(&found.account, &held, (id, code), None, requester)?)
                 }
-                #[cfg(feature = "passkeys")]
                 NewFactor::Passkey(..) => {
                     let made = made.as_ref().ok_or(Refusal::PasskeyWrong)?;
                     self.adding_passkey((&found.account, None), &held, made, requester)?

@@ -1,7 +1,7 @@
 //! A letter with a link and a code by which somebody logs in.
 
 use super::letters::{addressed, both};
-use super::{Letters, Requester};
+use super::{ClientPolicy, Letters, Requester};
 use crate::account::Account;
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -124,10 +124,13 @@ impl Letters<'_> {
         let Self(engine) = self;
         let usable = engine.usable(Purpose::LogIn, text).await?;
         let login: LogIn = usable.payload(&engine.keys.load(), engine.now())?;
+        let has_factor = engine.authn().held(usable.account.id).await?.has_factor();
         Ok(LoginLink {
             address: login.address,
             code: login.code,
             how: LoginByMail { profile: ProfileId(login.profile), works_anywhere: login.works_anywhere },
+            owner: usable.account,
+            has_factor,
         })
     }
 }
@@ -141,6 +144,16 @@ pub struct LoginLink {
     pub code: String,
     /// With which profile, and where.
     pub how: LoginByMail,
+    owner: Account,
+    has_factor: bool,
+}
+
+impl LoginLink {
+    /// Whether its owner must add a second factor first, so that it opens no session yet.
+    #[must_use]
+    pub fn wants_enrolment(&self, client: &ClientPolicy) -> bool {
+        !self.has_factor && client.second_factor.is_asked_of(&self.owner)
+    }
 }
 
 /// Prints what a log may show.

@@ -2,22 +2,18 @@
 
 use serde_json::Value;
 use uuid::Uuid;
-use webauthn_rs::prelude::{Passkey, RegisterPublicKeyCredential};
 
 use super::factors::Confirmed;
-use super::passkeys::written;
 use super::{Caller, Factors, Requester, tried_too_often};
 use crate::account::Account;
-use crate::error::{Error, Fault, Refusal};
+use crate::error::{Error, Refusal};
 use crate::factor::recovery::RecoveryCode;
 use crate::factor::{FactorKind, Held};
-use crate::passkeys::{Ceremony, Kept, MAX_PASSKEYS};
+use crate::passkeys::{Ceremony, Kept, MAX_PASSKEYS, Passkey};
 use crate::random;
 use crate::ratchet::MAX_MISSES;
 use crate::session::{AccountId, SessionId};
 use crate::store::{CredentialId, CredentialKind, Step, Was};
-
-const BEGIN: &str = "begin to add a passkey";
 
 /// A passkey that was added.
 #[derive(Debug)]
@@ -33,7 +29,7 @@ impl Factors<'_> {
     /// answer of this account and five minutes. Only offer it to a caller that [is fresh](Self::is_fresh).
     ///
     /// # Errors
-    /// [`Refusal::PasskeysUnavailable`]; [`Refusal::FactorsFull`]; a [`Fault`].
+    /// [`Refusal::PasskeysUnavailable`]; [`Refusal::FactorsFull`]; a [`Fault`](crate::Fault).
     pub async fn passkey_options(&self, account: AccountId) -> Result<Value, Error> {
         let Self(engine) = self;
         let site = engine.passkeys()?.site();
@@ -45,23 +41,18 @@ impl Factors<'_> {
         let id = account.to_string();
         let name = owner.username.as_deref().or(owner.email.as_deref()).unwrap_or(&id);
         let called = owner.particulars.name.as_deref().filter(|called| !called.is_empty()).unwrap_or(name);
-        let theirs = engine.kept_passkeys(account, &held)?;
-        let known = theirs.iter().map(|(_, kept)| kept.passkey.cred_id().clone()).collect();
-        let begun = site.start_passkey_registration(account.0, name, called, Some(known));
-        let (options, state) = begun.map_err(|error| Fault::internal(BEGIN, error))?;
-        let challenge = options.public_key.challenge.as_slice();
-        engine.keep_challenge(challenge, &Ceremony::Add(account, state)).await?;
-        let mut options = written(BEGIN, &options)?;
-        // So that it can be used without a name, too, where the device has room for that.
-        options["publicKey"]["authenticatorSelection"]["residentKey"] = "preferred".into();
-        Ok(options)
+        let known = engine.kept_passkeys(account, &held)?;
+        let known: Vec<Passkey> = known.into_iter().map(|(_, kept)| kept.passkey).collect();
+        let asks = site.register(account, (name, called), &known)?;
+        engine.keep_challenge(&asks.challenge, &Ceremony::Add(account, asks.state)).await?;
+        Ok(asks.options)
     }
 
     /// Adds the passkey that a browser has made. At the account's first factor its other sessions end, and recovery codes are made.
     ///
     /// # Errors
     /// [`Refusal::PasskeysUnavailable`]; [`Refusal::PasskeyWrong`]; [`Refusal::FactorsFull`]; [`Refusal::RateLimited`];
-    /// [`Refusal::SessionEnded`] where the session that asks ended meanwhile; a [`Fault`].
+    /// [`Refusal::SessionEnded`] where the session that asks ended meanwhile; a [`Fault`](crate::Fault).
     pub async fn add_passkey(
         &self,
         caller: &Caller,
@@ -101,10 +92,10 @@ impl Factors<'_> {
     async fn made(&self, account: AccountId, credential: &Value) -> Result<Option<Passkey>, Error> {
         let Self(engine) = self;
         let Some(Ceremony::Add(whose, state)) = engine.answered(credential).await? else { return Ok(None) };
-        let answer: Option<RegisterPublicKeyCredential> = serde_json::from_value(credential.clone()).ok();
-        let answer = answer.filter(|_| whose == account);
-        let site = engine.passkeys()?.site();
-        Ok(answer.and_then(|answer| site.finish_passkey_registration(&answer, &state).ok()))
+        if whose != account {
+            return Ok(None);
+        }
+        Ok(engine.passkeys()?.site().registered(credential, &state))
     }
 
     /// Tries to put a passkey among an account's factors; `None` where those, or the session that asks, moved meanwhile.

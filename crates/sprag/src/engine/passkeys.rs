@@ -4,7 +4,6 @@
 //! step that moves the passkey's counter on, and that goes into the commit which it buys.
 
 use serde_json::Value;
-use webauthn_rs::prelude::{DiscoverableAuthentication, Passkey, PublicKeyCredential, WebauthnError};
 
 use super::opening::{Opened, Spending};
 use super::{Caller, ClientPolicy, Engine, OpenRequest, Requester, TokenPair, tried_too_often};
@@ -16,11 +15,9 @@ use crate::error::{Error, Fault, Refusal};
 use crate::factor::{FactorKind, Held};
 use crate::limits::Whose;
 use crate::one_time::{OneTimeToken, Proof, Purpose, sealed};
-use crate::passkeys::{Ceremony, Challenge, Kept, KeptRow, Passkeys};
+use crate::passkeys::{Answer, Asked, Ceremony, Challenge, Kept, KeptRow, Passkey, Passkeys, Verified};
 use crate::session::{AccountId, Methods};
 use crate::store::{Commit, CredentialId, CredentialKind, Expect, Step, Was};
-
-const ASK: &str = "ask for a passkey";
 
 /// Whose passkey is asked for.
 #[derive(Clone, Copy)]
@@ -47,8 +44,8 @@ struct Claimed {
     id: CredentialId,
     row: Vec<u8>,
     kept: Kept,
-    answer: PublicKeyCredential,
-    asked: DiscoverableAuthentication,
+    answer: Answer,
+    asked: Asked,
 }
 
 impl Engine {
@@ -74,25 +71,22 @@ impl Engine {
                 Some(found.account.id)
             }
         };
-        let begun = site.start_discoverable_authentication();
-        let (mut options, asked) = begun.map_err(|error| Fault::internal(ASK, error))?;
-        if let Some(account) = account {
-            let held = self.authn().held(account).await?;
-            let theirs = self.kept_passkeys(account, &held)?;
-            let theirs: Vec<Passkey> = theirs.into_iter().map(|(_, kept)| kept.passkey).collect();
-            if theirs.is_empty() {
-                return Err(Refusal::FactorUnknown.into());
-            }
-            // Only the list is taken from it. Its state has copies of the passkeys, with their counters of this moment; whoever
-            // answers is compared with what is kept when they do.
-            let listing = site.start_passkey_authentication(&theirs);
-            let (listing, _) = listing.map_err(|error| Fault::internal(ASK, error))?;
-            options.public_key.allow_credentials = listing.public_key.allow_credentials;
-            options.mediation = None;
+        let theirs = match account {
+            Some(account) => self.passkeys_of(account).await?,
+            None => Vec::new(),
+        };
+        if account.is_some() && theirs.is_empty() {
+            return Err(Refusal::FactorUnknown.into());
         }
-        let challenge = options.public_key.challenge.as_slice();
-        self.keep_challenge(challenge, &Ceremony::Show(account, asked)).await?;
-        Ok(written(ASK, &options)?)
+        let asks = site.ask(&theirs)?;
+        self.keep_challenge(&asks.challenge, &Ceremony::Show(account, asks.state)).await?;
+        Ok(asks.options)
+    }
+
+    async fn passkeys_of(&self, account: AccountId) -> Result<Vec<Passkey>, Error> {
+        let held = self.authn().held(account).await?;
+        let theirs = self.kept_passkeys(account, &held)?;
+        Ok(theirs.into_iter().map(|(_, kept)| kept.passkey).collect())
     }
 
     /// Opens a session for whoever shows a passkey, without a name or a password: the device has asked them for a PIN or a
@@ -172,12 +166,9 @@ impl Engine {
     ) -> Result<Result<Box<Claimed>, AccountId>, Error> {
         let nobodys = Ok(Err(expected.unwrap_or(NOBODY)));
         let Some(Ceremony::Show(asked_of, asked)) = self.answered(credential).await? else { return nobodys };
-        let Ok(answer) = serde_json::from_value::<PublicKeyCredential>(credential.clone()) else {
-            return nobodys;
-        };
+        let Some(answer) = Answer::read(credential) else { return nobodys };
         let site = self.passkeys()?.site();
-        let named = || site.identify_discoverable_authentication(&answer).ok().map(|(id, _)| AccountId(id));
-        let account = asked_of.or(expected).or_else(named);
+        let account = asked_of.or(expected).or_else(|| site.holder(&answer));
         let account = account.filter(|account| expected.is_none_or(|expected| expected == *account));
         let found = match account {
             Some(account) => self.store.account(account).await?,
@@ -186,7 +177,7 @@ impl Engine {
         let Some(account) = found else { return nobodys };
         let held = self.authn().held(account.id).await?;
         let theirs = self.kept_passkeys(account.id, &held)?;
-        let shown = theirs.into_iter().find(|(_, kept)| is_of(kept, &answer));
+        let shown = theirs.into_iter().find(|(_, kept)| answer.is_of(&kept.passkey));
         let Some((id, kept)) = shown else { return Ok(Err(account.id)) };
         let row = held.of(CredentialKind::Passkey).find(|(held, _)| *held == id).map(|(_, row)| row.to_vec());
         let Some(row) = row else { return Ok(Err(account.id)) };
@@ -199,17 +190,16 @@ impl Engine {
         let Claimed { account, id, row, mut kept, answer, asked } = claimed;
         let site = self.passkeys()?.site();
         let now = self.now();
-        let verified = match site.finish_discoverable_authentication_v2(&answer, asked, &kept.passkey) {
-            Ok(verified) if verified.user_verified() => verified,
-            Err(WebauthnError::CredentialPossibleCompromise) => {
+        match site.verify(&answer, asked, &mut kept.passkey) {
+            Verified::Yes => {}
+            Verified::WentBack => {
                 let note = Some(format!("passkey {}", id.id));
                 let event = requester.event_of_account(account.id, EventKind::PasskeyWentBack, now, note);
                 self.store.record(event).await?;
                 return Ok(None);
             }
-            _ => return Ok(None),
-        };
-        kept.passkey.update_credential(&verified);
+            Verified::No => return Ok(None),
+        }
         let (keys, random) = (self.keys.load(), self.random.as_ref());
         let made_at = KeptRow::read(&row)?.made_at;
         let to = kept.row((&keys, random), (account.id, id.id), (made_at, Some(now)), now)?;
@@ -294,14 +284,4 @@ impl Engine {
         }
         Ok(sealed::open(&self.keys.load(), now, &token))
     }
-}
-
-/// Whether an answer names this passkey.
-fn is_of(kept: &Kept, answer: &PublicKeyCredential) -> bool {
-    kept.passkey.cred_id().as_slice() == answer.get_credential_id()
-}
-
-/// Options as browsers read them.
-pub(super) fn written(doing: &'static str, options: &impl serde::Serialize) -> Result<Value, Fault> {
-    serde_json::to_value(options).map_err(|error| Fault::internal(doing, error))
 }

@@ -43,7 +43,6 @@ pub enum FactorProof<'a> {
     /// The code of an app, a recovery code, or the code of a letter, as typed.
     Code(&'a str),
     /// A passkey: what a browser answered, as JSON.
-    #[cfg(feature = "passkeys")]
     Passkey(&'a serde_json::Value),
 }
 
@@ -52,7 +51,6 @@ impl FactorProof<'_> {
     pub(super) fn refusal(self) -> Refusal {
         match self {
             Self::Code(_) => Refusal::CodeWrong,
-            #[cfg(feature = "passkeys")]
             Self::Passkey(_) => Refusal::PasskeyWrong,
         }
     }
@@ -61,7 +59,6 @@ impl FactorProof<'_> {
     fn is_spent_by_a_look(self) -> bool {
         match self {
             Self::Code(_) => false,
-            #[cfg(feature = "passkeys")]
             Self::Passkey(_) => true,
         }
     }
@@ -149,6 +146,10 @@ impl Engine {
                     if request.proof.is_spent_by_a_look() {
                         return Err(request.proof.refusal().into());
                     }
+                    if found.waiting.wants_mailed_code {
+                        // Its owner has added a factor since, which the code of a letter does not stand in for.
+                        return Err(Refusal::LogInLapsed.into());
+                    }
                 }
             }
         }
@@ -205,7 +206,6 @@ impl Engine {
     ) -> Result<GoesOn, Error> {
         let code = match request.proof {
             FactorProof::Code(code) => code,
-            #[cfg(feature = "passkeys")]
             FactorProof::Passkey(_) => return Err(Refusal::CodeWrong.into()),
         };
         let solver = self.solves(found, (request.token, code), requester).await?;
@@ -224,7 +224,6 @@ impl Engine {
     ) -> Result<Option<Reserved>, Error> {
         match proof {
             FactorProof::Code(_) => self.authn().reserve_code(account, requester).await.map(Some),
-            #[cfg(feature = "passkeys")]
             FactorProof::Passkey(_) => Ok(None),
         }
     }
@@ -246,7 +245,6 @@ impl Engine {
     ) -> Result<Code, Error> {
         match proof {
             FactorProof::Code(code) => Ok(self.authn().factor_code(account, held, code, requester).await?),
-            #[cfg(feature = "passkeys")]
             FactorProof::Passkey(credential) => {
                 Box::pin(self.passkey_of(account, credential, requester)).await
             }
@@ -262,7 +260,6 @@ impl Engine {
     ) -> Result<(), Error> {
         match proof {
             FactorProof::Code(_) => self.authn().note_wrong_code(account, requester).await,
-            #[cfg(feature = "passkeys")]
             FactorProof::Passkey(_) => {
                 let _ = self.authn().reserve_code(account, requester).await?;
                 self.authn().note_wrong_passkey(account, requester).await

@@ -42,7 +42,6 @@ pub enum Proof<'a> {
     /// The code of an app, or a recovery code, as typed.
     Code(&'a str),
     /// A passkey: what a browser answered, as JSON.
-    #[cfg(feature = "passkeys")]
     Passkey(&'a serde_json::Value),
 }
 
@@ -78,7 +77,6 @@ impl StepUpRequest<'_> {
                 Some(Cow::Owned(format!("{retry_id}\n{code}")))
             }
             Proof::Password(_) | Proof::Code(_) => Some(Cow::Borrowed(retry_id)),
-            #[cfg(feature = "passkeys")]
             Proof::Passkey(credential) => {
                 let signature = credential.pointer("/response/signature")?.as_str()?;
                 Some(Cow::Owned(format!("{retry_id}\n{signature}")))
@@ -267,7 +265,6 @@ impl Engine {
                 })
             }
             Proof::Code(code) => self.shows_factor(key, &held, FactorProof::Code(code), requester).await,
-            #[cfg(feature = "passkeys")]
             Proof::Passkey(credential) => {
                 self.shows_factor(key, &held, FactorProof::Passkey(credential), requester).await
             }
@@ -335,7 +332,6 @@ impl Engine {
                 self.answer_again_by_code(client, asked, code, requester).await
             }
             Proof::Code(_) => self.answer_again_by_name(client, asked, requester).await,
-            #[cfg(feature = "passkeys")]
             Proof::Passkey(_) => self.answer_again_by_name(client, asked, requester).await,
         }
     }
@@ -346,7 +342,6 @@ fn holds_no_longer(proof: Proof<'_>) -> Refusal {
     match proof {
         Proof::Password(_) => Refusal::SecondFactorRequired,
         Proof::Code(_) => Refusal::CodeWrong,
-        #[cfg(feature = "passkeys")]
         Proof::Passkey(_) => Refusal::PasskeyWrong,
     }
 }

@@ -1,7 +1,7 @@
 //! The memory that a hashing thread works in, kept from one password to the next.
 
 use argon2::{Argon2, Block};
-use zeroize::Zeroize as _;
+use zeroize::optimization_barrier;
 
 use crate::error::Fault;
 
@@ -34,7 +34,8 @@ impl Memory {
             }
             let used = &mut self.0[..blocks];
             let hashed = argon2.hash_password_into_with_memory(password, salt, output, &mut *used);
-            used.iter_mut().for_each(|block| block.as_mut().zeroize());
+            used.fill(Block::default());
+            optimization_barrier(used);
             hashed
         };
         hashed.map_err(|error| Fault::internal("hash a password", error))
