@@ -18,7 +18,7 @@ struct Gone {
 
 /// Where names that have been replaced are listed, and shown to work.
 const OLD_NAMES: &[&str] =
-    &["crates/sprag-server/src/old_names.rs", "crates/sprag-server/tests/old_names.rs"];
+    &["crates/sprag-server/src/old_names.rs", "crates/sprag-server/tests/settings/old_names.rs"];
 
 const NOWHERE: &[&str] = &[];
 
@@ -42,7 +42,7 @@ const GONE: &[Gone] = &[
         but_at: &[
             "crates/sprag/src/password",
             "crates/sprag-server/src/old_names.rs",
-            "crates/sprag-server/tests/old_names.rs",
+            "crates/sprag-server/tests/settings/old_names.rs",
         ],
     },
     Gone {

@@ -8,10 +8,10 @@ use sprag_server::profile::{
     refusals_reference,
 };
 
-const REFERENCE: &str = include_str!("../../../docs/reference/profiles.md");
+const REFERENCE: &str = include_str!("../../../../docs/reference/profiles.md");
 
 /// The reference of refusals, to which that of profiles leads for their codes.
-const REFUSALS: &str = include_str!("../../../docs/reference/errors.md");
+const REFUSALS: &str = include_str!("../../../../docs/reference/errors.md");
 
 #[test]
 fn everything_a_profile_may_name_is_in_the_reference() {
