@@ -92,7 +92,9 @@ const FRESH = 240_000;
 
 /** What a log-in needs next that was rejected; undefined where it was rejected for another reason. */
 export function needed(error: unknown): Needed | undefined {
-  const { code, body } = error as Partial<SpragError>;
+  const { code: usual, body } = error as Partial<SpragError>;
+  // Profiles whose refusals are told apart by their messages name these all the same.
+  const code = text(body, 'code') ?? usual;
   const isEnrolment = code === 'enrolment_required';
   const token = isEnrolment || code === 'second_factor_required' ? text(body, 'mfa_token') : undefined;
   if (!token) return undefined;

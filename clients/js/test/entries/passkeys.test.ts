@@ -238,6 +238,9 @@ test('what a log-in needs next is read from its refusal, and from no other', () 
   const enrols = new SpragError('enrolment_required', 'a second factor must be added', 401, { mfa_token: 'spo_y', factors: [] });
   expect(needed(enrols)).toEqual({ token: 'spo_y', factors: [], expiresIn: 0, isEnrolment: true });
   expect(needed(new SpragError('credentials_invalid', 'wrong', 401, body))).toBeUndefined();
+  // As by a profile whose refusals have no code otherwise.
+  const worded = new SpragError('credentials_invalid', 'a second factor is asked for', 401, { ...body, code: waits.code });
+  expect(needed(worded)).toEqual(needed(waits));
   expect(needed(new TypeError('broken'))).toBeUndefined();
 });
 

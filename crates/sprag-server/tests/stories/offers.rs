@@ -1,9 +1,32 @@
 //! Calls that are off until one line turns them on.
 
-use sprag_server::profile::{Profile, builtin_names};
+use serde_json::{Map, Value};
+use sprag::factor::totp::Seed;
+use sprag_server::profile::{Input, Profile, Route, builtin_names};
 
-use crate::call::Call;
-use crate::world::{Plan, World};
+use crate::call::{Answer, Call};
+use crate::world::{ORIGIN, Plan, World};
+
+/// The call of a profile that does this, with a body that has what each of its fields means.
+fn call_of(profile: &Profile, action: &str, id: &str, means: impl Fn(Input) -> Option<Value>) -> Call {
+    let found = profile.wire.routes.iter().find(|route| route.action.name() == action);
+    let route: &Route = found.unwrap_or_else(|| panic!("a route that does {action}"));
+    let call = Call::new(route.method.as_str(), &route.path.replace("{id}", id)).header("origin", ORIGIN);
+    if route.takes.fields().is_empty() {
+        return call;
+    }
+    let fields = route.takes.fields().iter();
+    let body: Map<_, _> =
+        fields.filter_map(|field| Some((field.name.clone(), means(field.input)?))).collect();
+    call.json(&body.into())
+}
+
+/// The access token, by the name that the profile has for it.
+fn access_token(answer: &Answer) -> String {
+    let body = answer.json();
+    let found = ["access_token", "token"].iter().find_map(|name| body[*name].as_str());
+    found.unwrap_or_else(|| panic!("an access token in {}", answer.text())).to_owned()
+}
 
 #[tokio::test]
 async fn a_call_that_is_off_is_answered_like_a_path_that_was_never_there() {
@@ -23,5 +46,55 @@ async fn a_call_that_is_off_is_answered_like_a_path_that_was_never_there() {
                 assert!(method == "OPTIONS" || off.0 == 404, "{name}: {method} {}: {}", route.path, off.0);
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn every_profile_asks_for_a_second_factor_in_its_own_shape_once_it_offers_one() {
+    for name in builtin_names() {
+        let mut profile = Profile::builtin(name).expect("a shipped profile").expect("it can be read");
+        let all = profile.can_offer();
+        assert!(profile.offer(&all).iter().all(|is_known| *is_known), "{name}");
+        let world = World::planned(Plan { profiles: vec![profile.clone()], ..Plan::default() });
+        let ann = world.ann().await;
+        let (password, email) = (ann.password.clone(), "ann@example.org");
+        let log_in = || {
+            call_of(&profile, "login", "", |input| match input {
+                Input::Name | Input::Email => Some(email.into()),
+                Input::Password => Some(password.clone().into()),
+                _ => None,
+            })
+        };
+        let access = access_token(&world.is_asked(log_in()).await.is(200));
+        let begun = call_of(&profile, "add_totp", "", |_| None).bearer(&access);
+        let begun = world.is_asked(begun).await.is(200);
+        let seed = Seed::from_base32(&begun.field("secret"), None).expect("a seed");
+        let code = |world: &World| Some(Value::from(seed.code(world.now())));
+        let is_code = |input| (input == Input::Code).then(|| code(&world))?;
+        let confirm = call_of(&profile, "confirm_totp", &begun.field("id"), is_code);
+        world.is_asked(confirm.bearer(&access)).await.is(200);
+        world.winds(30);
+
+        let asked = world.is_asked(log_in()).await.is(401);
+        assert_eq!(asked.code(), "second_factor_required", "{name}: {}", asked.text());
+        let token = asked.field("mfa_token");
+        let shows = call_of(&profile, "login_factor", "", |input| match input {
+            Input::MfaToken => Some(token.clone().into()),
+            Input::Code => code(&world),
+            Input::RememberDevice => Some(true.into()),
+            _ => None,
+        });
+        let opened = world.is_asked(shows).await.is(200);
+        let device = opened.field("device_token");
+        let access = access_token(&opened);
+        world.is_asked(call_of(&profile, "factors", "", |_| None).bearer(&access)).await.is(200);
+
+        let remembered = call_of(&profile, "login", "", |input| match input {
+            Input::Name | Input::Email => Some(email.into()),
+            Input::Password => Some(password.clone().into()),
+            Input::DeviceToken => Some(device.clone().into()),
+            _ => None,
+        });
+        world.is_asked(remembered).await.is(200);
     }
 }
