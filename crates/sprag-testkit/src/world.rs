@@ -65,6 +65,8 @@ pub struct Plan {
     pub hs256_secret: Option<String>,
     /// Other sites whose pages may call.
     pub other_origins: Vec<String>,
+    /// Other sites whose pages may use passkeys.
+    pub passkey_origins: Vec<String>,
     /// Who is believed about where a request comes from.
     pub proxies: Proxies,
     /// How log-ins are weighed, if they are.
@@ -93,6 +95,7 @@ impl Default for Plan {
             sessions_per_account: 100,
             hs256_secret: None,
             other_origins: Vec::new(),
+            passkey_origins: Vec::new(),
             proxies: Proxies::default(),
             risk: None,
             places: Places::default(),
@@ -155,7 +158,8 @@ impl World {
         }
         let engine = Engine::builder(Arc::clone(&seam) as Arc<dyn Store>).clock(Arc::clone(&clock) as _);
         let engine = engine.keys(keys).issuer(ORIGIN).audience("sprag-stories").sends_letters(true);
-        let passkeys = Passkeys::new(ORIGIN, None, &[], "Example").expect("a site with a name");
+        let passkeys =
+            Passkeys::new(ORIGIN, None, &plan.passkey_origins, "Example").expect("sites with names");
         let engine = engine
             .passkeys(Some(passkeys))
             .hasher(Hasher::start(1, plan.hash_queue).expect("a thread").failing_at_once());

@@ -236,6 +236,28 @@ async fn where_the_address_is_confirmed_its_owner_adds_the_factor_that_is_missin
     begins(&world, json!({ "mfa_token": token, "code": code })).await.refused(400, "link_invalid");
 }
 
+/// The page adds no factor; the code of the same letter leads on where it was asked for.
+#[tokio::test]
+async fn the_page_spends_no_link_of_somebody_who_must_add_a_factor_first() {
+    let world = by_mail("login_link = \"anywhere\"\nsecond_factor = \"required\"");
+    world.ann().await;
+    let asked = Call::post("/api/v1/auth/code").json(&json!({ "email": "ann@example.org" }));
+    let login_id = world.sends(asked).await.is(202).field("login_id");
+    let letter = world.letters().await.pop().expect("a letter");
+    let (link, code) = (letter.token.expect("a link"), letter.code.expect("a code"));
+    let page = world.is_asked(Call::get(&format!("/code?token={link}"))).await;
+    assert!(page.text().contains(&code) && !page.text().contains("<form"), "{}", page.text());
+    let sent = world.is_asked(Call::post("/code").form(&[("token", &link)]).header("origin", ORIGIN)).await;
+    assert!(sent.text().contains("A second factor is missing"), "{}", sent.text());
+    assert_eq!(sent.cookie(COOKIE), None);
+    let body = json!({ "login_id": login_id, "code": code });
+    let on = world.sends(Call::post("/api/v1/auth/code/login").json(&body)).await;
+    let token = on.refused(401, "enrolment_required").field("mfa_token");
+    let begun = begins(&world, json!({ "mfa_token": token })).await.is(200);
+    let phone = phone(&world, &begun);
+    enrols(&phone, &token, &phone.code_in(0)).await.is(200);
+}
+
 #[tokio::test]
 async fn where_administrators_must_have_a_factor_others_need_none() {
     let world = asking("admins");
@@ -266,6 +288,16 @@ async fn a_log_in_unlike_those_before_it_takes_a_factor_or_else_a_code_by_mail()
     tries(&stranger, &token, "no code").await.refused(403, "code_wrong");
     let opened = tries(&stranger, &token, &code).await.is(200);
     assert_eq!(claims(&opened.access_token())["amr"], json!(["pwd", "mail"]));
+    tries(&stranger, &token, &code).await.refused(400, "link_invalid");
+
+    // A factor that its owner adds meanwhile is not replaced by a letter.
+    let device = ann.logs_in().await;
+    world.winds(60);
+    let stranger = Device::new(&world, "links/2.0", "203.0.113.67");
+    let token = waits(&ann, &stranger).await;
+    let letters = world.letters().await;
+    let code = letters.into_iter().rev().find_map(|letter| letter.code).expect("a code");
+    adds_app(&device).await;
     tries(&stranger, &token, &code).await.refused(400, "link_invalid");
 
     let bob = world.bob().await;

@@ -6,10 +6,14 @@ use sprag::factor::totp::Seed;
 use sprag_server::profile::{Input, Route};
 
 use crate::call::{Answer, Call};
-use crate::people::Person;
+use crate::passkey::Key;
+use crate::people::{Device, Person};
+use crate::second_factor::laptop;
 use crate::world::{Plan, World, our_profile};
 
 const STEPS: u32 = 1500;
+const OPTIONS: &str = "/api/v1/auth/factors/passkey/options";
+const PASSKEY: &str = "/api/v1/auth/factors/passkey";
 
 /// What the thief has: each kind of thing that a field may hold, the newest last.
 struct Pockets {
@@ -18,6 +22,8 @@ struct Pockets {
     waiting: Vec<String>,
     login_ids: Vec<String>,
     codes: Vec<String>,
+    /// An answer of the owner's passkey that was used.
+    credential: Value,
     factor: String,
     stale: (String, String),
     random: u64,
@@ -47,6 +53,7 @@ impl Pockets {
             Input::RefreshToken => self.stale.1.clone(),
             Input::Transport => "body".to_owned(),
             Input::RememberDevice => "true".to_owned(),
+            Input::Credential => return self.credential.clone(),
             _ => "x".to_owned(),
         };
         text.into()
@@ -84,8 +91,23 @@ impl Pockets {
     }
 }
 
-/// An account with an app, and what whoever has robbed its owner's desk and mailbox has of it.
-async fn robbed(ann: &Person<'_>) -> Pockets {
+/// What whoever has robbed an owner's desk and mailbox has of their account.
+fn robbed(ann: &Person<'_>, device: &Device<'_>, factor: String, credential: Value) -> Pockets {
+    Pockets {
+        password: ann.password.clone(),
+        mailed: Vec::new(),
+        waiting: Vec::new(),
+        login_ids: Vec::new(),
+        codes: vec!["12345".to_owned(), "aaaa-bbbb-cccc-dddd".to_owned(), String::new()],
+        credential,
+        factor,
+        stale: (device.access.clone(), device.refresh.clone()),
+        random: 20_267,
+    }
+}
+
+/// An account with an app, one of whose codes was seen when it was used.
+async fn robbed_beside_an_app(ann: &Person<'_>) -> Pockets {
     let (world, device) = (ann.world, ann.logs_in().await);
     let begun = device.bearer_call("POST", "/api/v1/auth/factors/totp").json(&json!({}));
     let begun = world.sends(begun).await.is(200);
@@ -94,27 +116,31 @@ async fn robbed(ann: &Person<'_>) -> Pockets {
     let path = format!("/api/v1/auth/factors/totp/{factor}/confirm");
     world.sends(device.bearer_call("POST", &path).json(&json!({ "code": used }))).await.is(200);
     device.logs_out().await.is(204);
-    let codes = vec![used, "12345".to_owned(), "aaaa-bbbb-cccc-dddd".to_owned(), String::new()];
-    Pockets {
-        password: ann.password.clone(),
-        mailed: Vec::new(),
-        waiting: Vec::new(),
-        login_ids: Vec::new(),
-        codes,
-        factor,
-        stale: (device.access.clone(), device.refresh.clone()),
-        random: 20_267,
-    }
+    let mut pockets = robbed(ann, &device, factor, json!({}));
+    pockets.codes.push(used);
+    pockets
 }
 
-#[tokio::test]
-async fn r50_whoever_knows_the_password_and_reads_the_mail_opens_nothing_of_an_account_with_a_factor() {
-    let offers = "registration = \"admin\"\noffers = [\"send_code\", \"login_by_code\"]\n";
-    let profile = || our_profile(&[("registration = \"admin\"\n", offers)]);
-    let world = World::planned(Plan { profiles: vec![profile()], ..Plan::default() });
-    let ann = world.ann().await;
-    let mut pockets = robbed(&ann).await;
-    let routes = profile().wire.routes;
+/// An account with a passkey, what that signed being known.
+async fn robbed_beside_a_passkey(ann: &Person<'_>) -> Pockets {
+    let world = ann.world;
+    let begun = ann.tries_to_log_in(&laptop(world), &ann.password).await;
+    let token = json!({ "mfa_token": begun.refused(401, "enrolment_required").field("mfa_token") });
+    let mut key = Key::new(1);
+    let options = world.sends(Call::post(OPTIONS).json(&token)).await.is(200).json();
+    let credential = key.makes(&options);
+    let body = json!({ "mfa_token": token["mfa_token"], "credential": credential });
+    let mut device = laptop(world);
+    let added = world.sends(Call::post(PASSKEY).json(&body)).await.is(201);
+    device.keeps(&added);
+    device.logs_out().await.is(204);
+    let factors = world.engine.factors().of(ann.id).await.expect("a store that works").factors;
+    let factor = factors.first().map(|factor| factor.id.to_string()).expect("a passkey");
+    robbed(ann, &device, factor, credential)
+}
+
+/// Walks over all calls of a profile, and opens nothing.
+async fn walks(world: &World, ann: &Person<'_>, mut pockets: Pockets, routes: &[Route]) {
     let (mut done, mut asked_for_more) = (0, 0);
     for step in 0..STEPS {
         let route = &routes[pockets.pick(routes.len())];
@@ -143,4 +169,25 @@ async fn r50_whoever_knows_the_password_and_reads_the_mail_opens_nothing_of_an_a
     assert_eq!(live, 0);
     let held = world.engine.factors().of(ann.id).await.expect("a store that works");
     assert_eq!((held.factors.len(), held.recovery_codes), (1, 10), "and nothing was taken away");
+}
+
+const OFFERS: &str = "registration = \"admin\"\noffers = [\"send_code\", \"login_by_code\"]\n";
+
+#[tokio::test]
+async fn r50_whoever_knows_the_password_and_reads_the_mail_opens_nothing_of_an_account_with_a_factor() {
+    let profile = || our_profile(&[("registration = \"admin\"\n", OFFERS)]);
+    let world = World::planned(Plan { profiles: vec![profile()], ..Plan::default() });
+    let ann = world.ann().await;
+    let pockets = robbed_beside_an_app(&ann).await;
+    walks(&world, &ann, pockets, &profile().wire.routes).await;
+}
+
+#[tokio::test]
+async fn r50_nor_where_everybody_must_have_one_and_it_is_a_passkey_that_has_signed_before() {
+    let lines = format!("{OFFERS}second_factor = \"required\"\n");
+    let profile = || our_profile(&[("registration = \"admin\"\n", &lines)]);
+    let world = World::planned(Plan { profiles: vec![profile()], ..Plan::default() });
+    let ann = world.ann().await;
+    let pockets = robbed_beside_a_passkey(&ann).await;
+    walks(&world, &ann, pockets, &profile().wire.routes).await;
 }

@@ -1,6 +1,5 @@
 //! Passkeys: a device shows who its holder is, for this site only, once for each challenge.
 
-use data_encoding::BASE64URL_NOPAD;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sprag::budget::{Budget, Rate};
@@ -9,6 +8,7 @@ use sprag::limits::Rates;
 use crate::call::{Answer, Call};
 use crate::passkey::{Key, PRESENT, VERIFIED, decoded};
 use crate::people::{Device, LOGIN, ME, Person, REFRESH, STEP_UP};
+use crate::second_factor::{claims, laptop};
 use crate::world::{ORIGIN, Plan, World, our_profile, second_profile};
 
 const FACTORS: &str = "/api/v1/auth/factors";
@@ -35,15 +35,6 @@ async fn logs_in(world: &World, credential: &Value) -> Answer {
 
 async fn waits(person: &Person<'_>, device: &Device<'_>) -> Answer {
     person.tries_to_log_in(device, &person.password).await.refused(401, "second_factor_required")
-}
-
-fn claims(token: &str) -> Value {
-    let claims = token.split('.').nth(1).expect("a JWT");
-    serde_json::from_slice(&BASE64URL_NOPAD.decode(claims.as_bytes()).expect("base64url")).expect("JSON")
-}
-
-fn laptop(world: &World) -> Device<'_> {
-    Device::new(world, "Laptop/1.0", "192.0.2.30")
 }
 
 #[tokio::test]
@@ -202,6 +193,23 @@ async fn whatever_a_passkey_signs_for_elsewhere_or_twice_or_unasked_opens_nothin
     let options = asks(&world).await;
     world.winds(300);
     logs_in(&world, &key.shows(&options)).await.refused(403, "code_wrong");
+}
+
+#[tokio::test]
+async fn pages_of_a_related_site_use_the_same_passkeys_and_those_of_others_do_not() {
+    let passkey_origins = vec!["https://app.example.com".to_owned()];
+    let world = World::planned(Plan { passkey_origins, ..Plan::default() });
+    let ann = world.ann().await;
+    let (mut key, device) = (Key::new(1), ann.logs_in().await);
+    "https://app.example.com".clone_into(&mut key.origin);
+    adds(&device, &mut key).await.is(201);
+    for (origin, status) in
+        [("https://app.example.com", 200), (ORIGIN, 200), ("https://other.example.com", 403)]
+    {
+        origin.clone_into(&mut key.origin);
+        let answer = key.shows(&asks(&world).await);
+        assert_eq!(logs_in(&world, &answer).await.status, status, "{origin}");
+    }
 }
 
 #[tokio::test]

@@ -36,7 +36,12 @@ pub(super) async fn log_in(
     let (app, engine) = (&shared.app, &shared.app.engine);
     let (profile, address) = if sent.code.is_empty() {
         let link = engine.letters().login_link(sent.token).await?;
-        (opens_session(shared, link.how).ok_or(Refusal::LinkInvalid)?, link.address)
+        let profile = opens_session(shared, link.how).ok_or(Refusal::LinkInvalid)?;
+        if link.wants_enrolment(&profile.client_policy()) {
+            // Nothing is spent: the code of the same letter leads on in the browser that asked.
+            return Err(Refusal::EnrolmentRequired.into());
+        }
+        (profile, link.address)
     } else {
         let of = engine.profile_of_waiting(sent.token).await?;
         let how = LoginByMail { profile: of, works_anywhere: true };
