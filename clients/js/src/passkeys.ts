@@ -92,11 +92,11 @@ const FRESH = 240_000;
 
 /** What a log-in needs next that was rejected; undefined where it was rejected for another reason. */
 export function needed(error: unknown): Needed | undefined {
-  const { code: usual, body } = error as Partial<SpragError>;
+  const { code, body } = error as Partial<SpragError>;
   // Profiles whose refusals are told apart by their messages name these all the same.
-  const code = text(body, 'code') ?? usual;
-  const isEnrolment = code === 'enrolment_required';
-  const token = isEnrolment || code === 'second_factor_required' ? text(body, 'mfa_token') : undefined;
+  const isSaid = (name: string): boolean => code === name || text(body, 'code') === name;
+  const isEnrolment = isSaid('enrolment_required');
+  const token = isEnrolment || isSaid('second_factor_required') ? text(body, 'mfa_token') : undefined;
   if (!token) return undefined;
   const { factors, expires_in } = body as { readonly factors?: unknown; readonly expires_in?: unknown };
   const told = Array.isArray(factors) ? factors.map(String) : [];

@@ -46,6 +46,7 @@ mod logout_all;
 mod me;
 mod new_recovery_codes;
 mod not_me;
+mod pair_facts;
 mod passkey_options;
 mod passkey_request;
 mod password;

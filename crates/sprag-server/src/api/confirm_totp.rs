@@ -80,7 +80,7 @@ pub(super) fn told_of_pair() -> Value {
             },
             "access_token": {
                 "type": "string",
-                "description": "With `mfa_token`, the session that waited for the factor opens, and this is its pair.",
+                "description": "With `mfa_token`, the session that waited for the factor opens, and its pair is told by the names that it has at the log-in of the profile.",
             },
             "refresh_token": { "type": "string", "description": "Absent where it travels in a cookie." },
             "token_type": { "type": "string" },

@@ -2,7 +2,6 @@
 //! the profile's shape.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::response::Response;
 use data_encoding::BASE64URL_NOPAD;
@@ -11,7 +10,7 @@ use hyper::http::request::Parts;
 use serde_json::{Map, Value};
 use sprag::account::Account;
 use sprag::audit::Severity;
-use sprag::authn::{DeviceText, Shown};
+use sprag::authn::Shown;
 use sprag::engine::{Caller, ClientPolicy, Confirmation, Requester, SecondFactor, TokenPair};
 use sprag::hooks::Hooks;
 use sprag::proof_of_work::Solved;
@@ -21,6 +20,7 @@ use sprag::text;
 use sprag::{Error, Refusal};
 
 use super::Handler;
+use super::pair_facts;
 use crate::edge::app::App;
 use crate::edge::connections::Asking;
 use crate::edge::cookie;
@@ -340,6 +340,9 @@ impl RouteContext {
         let in_body = in_body.map(|text| Carried::new(text, By::Body));
         let Some(cookie) = &self.served.profile.wire.refresh.cookie else { return Ok(in_body) };
         let carried = match (self.cookie_token(parts).await?, in_body) {
+            (None, None) => return Ok(None),
+            // The answer sets the cookie all the same, so that another site could log a visitor in as somebody else.
+            (None, Some(in_body)) if self.served.profile.wire.refresh.transport == Transport::Both => in_body,
             (None, in_body) => return Ok(in_body),
             (Some(in_cookie), Some(in_body)) if in_cookie.text != in_body.text => {
                 let (client, engine) = (&self.served.client, &self.app.engine);
@@ -392,24 +395,7 @@ impl RouteContext {
     /// A token pair, in the body, the cookie or both; `by` is how the refresh token came or was asked for.
     pub(crate) fn token_pair(&self, pair: &TokenPair, by: By, account: Option<&Account>) -> Response {
         let (in_cookie, in_body) = transport::ways(&self.served.profile.wire.refresh, by);
-        let (expires_in, refresh_expires_in) =
-            (u64::try_from(pair.expires_in).ok(), u64::try_from(pair.refresh_expires_in).ok());
-        let after =
-            |seconds: Option<u64>| seconds.map(|seconds| pair.issued_at.plus(Duration::from_secs(seconds)));
-        let facts = Facts {
-            access_token: Some(&pair.access_token),
-            refresh_token: in_body.then(|| pair.refresh.text()),
-            expires_in,
-            refresh_in: u64::try_from(pair.refresh_in).ok(),
-            refresh_expires_in,
-            expires_at: after(expires_in),
-            refresh_expires_at: after(refresh_expires_in),
-            session_id: Some(pair.session),
-            account_id: Some(pair.account),
-            account,
-            device_token: pair.remembered.as_ref().filter(|_| in_body).map(DeviceText::as_str),
-            ..Facts::default()
-        };
+        let facts = pair_facts::of(pair, in_body, account);
         let mut response = self.shaped(&facts);
         if let (true, Some(cookie)) = (in_cookie, &self.served.profile.wire.refresh.cookie) {
             cookie::set(&mut response, cookie, pair);

@@ -3,20 +3,22 @@
 use axum::http::request::Parts;
 use axum::response::Response;
 use hyper::StatusCode;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use sprag::Refusal;
 use sprag::authn::{Authenticated, DeviceText, Shown};
 use sprag::engine::{
     Enrolled, EnrolmentRequest, FactorProof, FactorRequest, LoggedIn, NewFactor, OpenRequest, Requester,
-    TokenPair,
+    TokenPair, WaitingLogIn,
 };
 use sprag::factor::recovery::RecoveryCode;
 
 use super::context::{RouteContext, device};
+use super::pair_facts;
 use crate::edge::refusal::Problem;
 use crate::edge::response::json_answer;
 use crate::edge::transport::{self, By, Carried};
 use crate::edge::{cookie, remembered};
-use crate::profile::{Input, Inputs};
+use crate::profile::{Facts, Input, Inputs};
 
 /// A log-in that has begun.
 pub(super) struct LoggingIn<'c> {
@@ -64,7 +66,7 @@ impl<'c> LoggingIn<'c> {
         let client = &context.served.client;
         match context.app.engine.log_in(client, somebody, self.request(), requester).await? {
             LoggedIn::Opened(pair) => self.hand_out(parts, &pair).await,
-            LoggedIn::Waits(waits) => Err(Problem::Waits(Box::new(waits))),
+            LoggedIn::Waits(waits) => Err(waiting(self.context, waits)),
         }
     }
 
@@ -128,7 +130,10 @@ impl<'c> LoggingIn<'c> {
         let pair = &enrolled.pair;
         let refresh = &context.served.profile.wire.refresh;
         let (in_cookie, in_body) = transport::ways(refresh, *by);
-        let mut response = json_answer(&told(&enrolled, in_body));
+        let account = context.app.engine.accounts().get(pair.account).await?;
+        let mut told = as_at_login(context, &pair_facts::of(pair, in_body, Some(&account)));
+        told_of_factor(&enrolled, in_body, &mut told);
+        let mut response = json_answer(&Value::Object(told));
         *response.status_mut() = status;
         if let (true, Some(cookie)) = (in_cookie, &refresh.cookie) {
             cookie::set(&mut response, cookie, pair);
@@ -157,25 +162,35 @@ impl<'c> LoggingIn<'c> {
     }
 }
 
-/// The pair of a session that opened once its account had a second factor, and the recovery codes that came of it.
-fn told(enrolled: &Enrolled, in_body: bool) -> Value {
-    let Enrolled { pair, id, recovery_codes } = enrolled;
-    let codes: Vec<&str> = recovery_codes.iter().map(RecoveryCode::as_str).collect();
-    let mut told = json!({
-        "id": id,
-        "recovery_codes": codes,
-        "access_token": pair.access_token,
-        "token_type": "bearer",
-        "expires_in": pair.expires_in,
-        "refresh_in": pair.refresh_in,
-        "refresh_expires_in": pair.refresh_expires_in,
-        "session_id": pair.session.to_string(),
-    });
-    if in_body {
-        told["refresh_token"] = pair.refresh.text().into();
-        if let Some(own) = &pair.remembered {
-            told["device_token"] = own.as_str().into();
-        }
+/// What goes on with a log-in that waits is told where the profile has a call that goes on.
+pub(super) fn waiting(context: &RouteContext, waits: WaitingLogIn) -> Problem {
+    let goes_on = if waits.is_enrolment { "confirm_totp" } else { "login_factor" };
+    let has = context.served.profile.wire.routes.iter().any(|route| route.action.name() == goes_on);
+    match has {
+        true => Problem::Waits(Box::new(waits)),
+        false if waits.is_enrolment => Refusal::EnrolmentRequired.into(),
+        false => Refusal::SecondFactorRequired.into(),
     }
-    told
+}
+
+/// The pair by the names that it has at the profile's log-in: whoever waited there reads the answer.
+fn as_at_login(context: &RouteContext, facts: &Facts<'_>) -> Map<String, Value> {
+    let profile = &context.served.profile;
+    let login = profile.wire.routes.iter().find(|route| route.action.name() == "login");
+    let facts = Facts { profile: Some(profile.client.id), ..*facts };
+    let mut body = Vec::new();
+    if let Some(login) = login {
+        login.gives.write(&facts, &mut body);
+    }
+    serde_json::from_slice(&body).unwrap_or_default()
+}
+
+/// What is told of the factor beside the pair.
+fn told_of_factor(enrolled: &Enrolled, in_body: bool, told: &mut Map<String, Value>) {
+    let codes: Vec<&str> = enrolled.recovery_codes.iter().map(RecoveryCode::as_str).collect();
+    told.insert("id".to_owned(), json!(enrolled.id));
+    told.insert("recovery_codes".to_owned(), json!(codes));
+    if let Some(own) = enrolled.pair.remembered.as_ref().filter(|_| in_body) {
+        told.insert("device_token".to_owned(), own.as_str().into());
+    }
 }

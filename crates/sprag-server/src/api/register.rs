@@ -7,6 +7,7 @@ use sprag::engine::{Confirmation, Invite, LoggedIn, NewUser, OpenRequest};
 use sprag::{Error, Refusal};
 
 use super::context::{Call, RouteContext, device};
+use super::logging_in::waiting;
 use crate::edge::refusal::Problem;
 use crate::edge::registering;
 use crate::edge::response::bodiless;
@@ -104,7 +105,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     };
     let pair = match engine.log_in(client, somebody, request, &requester).await? {
         LoggedIn::Opened(pair) => pair,
-        LoggedIn::Waits(waits) => return Err(Problem::Waits(Box::new(waits))),
+        LoggedIn::Waits(waits) => return Err(waiting(context, waits)),
     };
     let mut response = context.token_pair(&pair, by, Some(&account));
     context.mark_device(by, mark.as_deref(), &mut response);

@@ -133,26 +133,51 @@ fn confirm_by(config: &Config, profiles: &mut [Profile]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whoever must have a second factor must be able to add one.
+/// Whoever must have a second factor must be able to add one, and whoever may add one to log in with it.
 fn ask_for_factors_by(config: &Config, profiles: &mut [Profile]) -> anyhow::Result<()> {
     for profile in profiles {
         let required_of = config.factors.required_of.unwrap_or(profile.client.second_factor);
         profile.client.second_factor = required_of;
-        let enrols = profile
-            .wire
-            .routes
-            .iter()
-            .any(|route| route.action.name() == "confirm_totp" && route.takes.takes(Input::MfaToken));
+        let adds = ["confirm_totp", "add_passkey"].into_iter().find(|action| does(profile, action, None));
+        if let Some(adds) = adds.filter(|_| !does(profile, "login_factor", None)) {
+            bail!(
+                "whoever adds a second factor by {adds} of the profile {} could not log in there any more, since no call of it takes one; \
+                 {}, or leave {adds} out",
+                profile.name,
+                having(profile, &["login_factor"])
+            );
+        }
+        let needed = ["add_totp", "confirm_totp"];
+        let enrols = needed.iter().all(|action| does(profile, action, Some(Input::MfaToken)));
         if required_of != SecondFactor::Optional && !enrols {
             bail!(
-                "whoever logs in with the profile {} must have a second factor, and no call of it adds one for a log-in that waits; take a \
-                 copy of the profile with routes that do add_totp and confirm_totp, both with mfa_token = \"$mfa_token?\", or leave \
-                 second-factor out",
-                profile.name
+                "whoever logs in with the profile {} must have a second factor, and no calls of it add one for a log-in that waits; {}, \
+                 or leave second-factor out",
+                profile.name,
+                having(profile, &["add_totp", "confirm_totp", "login_factor"])
             );
         }
     }
     Ok(())
+}
+
+/// Whether a call of the profile does this, and takes that.
+fn does(profile: &Profile, action: &str, takes: Option<Input>) -> bool {
+    let mut routes = profile.wire.routes.iter().filter(|route| route.action.name() == action);
+    routes.any(|route| takes.is_none_or(|input| route.takes.takes(input)))
+}
+
+/// How a profile gets these calls: by naming those that it has and that are off, or by a copy.
+fn having(profile: &Profile, actions: &[&str]) -> String {
+    let missing: Vec<&str> = actions.iter().filter(|action| !does(profile, action, None)).copied().collect();
+    let is_off = |action: &&str| profile.wire.off.iter().any(|route| route.action.name() == *action);
+    if !missing.is_empty() && missing.iter().all(is_off) {
+        return format!("add {} to SPRAG_OFFERS", missing.join(", "));
+    }
+    format!(
+        "take a copy of the profile with routes that do {}, which take mfa_token = \"$mfa_token?\"",
+        actions.join(", ")
+    )
 }
 
 /// Whoever is asked must see that it is us.

@@ -11,7 +11,9 @@ const SECRET: &str = "Vq3!fK8wZt5LpX0nRb7YcJd2HsGm9TuE";
 
 /// All that the profile can offer.
 const EVERYTHING: &str = "register,me,password,forgot_password,reset_password,verify_email,send_verification,invite,export_me,\
-                          delete_me,keep_me,change_email,confirm_email,undo_email,not_me,send_code,login_by_code";
+                          delete_me,keep_me,change_email,confirm_email,undo_email,not_me,send_code,login_by_code,\
+                          login_factor,step_up,factors,end_factor,add_totp,confirm_totp,new_recovery_codes,passkey_options,\
+                          add_passkey,passkey_request,login_passkey";
 
 fn a_template() -> Folder {
     let folder = an_empty_folder().set("SPRAG_PROFILES", "fastapi-template");
@@ -26,7 +28,7 @@ fn the_list_of_profiles_says_what_is_off_and_which_line_turns_it_on() {
     let told = line("fastapi-template");
     assert!(
         told.contains(
-            "off: register, me, password and 14 more; SPRAG_OFFERS=register,me,password turns them on"
+            "off: register, me, password and 25 more; SPRAG_OFFERS=register,me,password turns them on"
         ),
         "{told}"
     );
@@ -42,14 +44,14 @@ fn the_start_says_which_line_turns_on_what_is_off_and_nothing_once_it_is_on() {
         (
             a_template(),
             Some(
-                "register, me, password and 14 more of fastapi-template, now off: SPRAG_OFFERS=register,me,password \
+                "register, me, password and 25 more of fastapi-template, now off: SPRAG_OFFERS=register,me,password \
                  (sprag profile show fastapi-template has all)",
             ),
         ),
         (
             a_template().set("SPRAG_OFFERS", "me"),
             Some(
-                "register, password, forgot_password and 13 more of fastapi-template, now off: \
+                "register, password, forgot_password and 24 more of fastapi-template, now off: \
                  SPRAG_OFFERS=me,register,password,forgot_password (sprag profile show fastapi-template has all)",
             ),
         ),
@@ -102,4 +104,21 @@ fn what_is_off_is_no_part_of_the_description_and_a_copys_own_line_turns_it_on() 
     let told = folder.run(&["openapi"]).fails();
     assert!(told.contains("own.toml:11: offers cannot be \"regster\""), "{told}");
     assert!(told.contains("did you mean \"register\"?"), "{told}");
+}
+
+#[test]
+fn offers_by_which_somebody_could_add_a_second_factor_and_never_log_in_with_it_are_refused() {
+    let with = |offers: &str| a_template().set("SPRAG_OFFERS", offers);
+    for adds in ["add_totp,confirm_totp", "passkey_options,add_passkey"] {
+        let told = with(adds).run(&["openapi"]).fails();
+        assert!(told.contains("could not log in there any more"), "{told}");
+        assert!(told.contains("add login_factor to SPRAG_OFFERS"), "{told}");
+        with(&format!("{adds},login_factor")).run(&["openapi"]).succeeds();
+    }
+    let required = |offers: &str| with(offers).set("SPRAG_SECOND_FACTOR", "required");
+    let told = required("me").run(&["openapi"]).fails();
+    assert!(told.contains("add add_totp, confirm_totp, login_factor to SPRAG_OFFERS"), "{told}");
+    let told = required("confirm_totp,login_factor").run(&["openapi"]).fails();
+    assert!(told.contains("add add_totp to SPRAG_OFFERS"), "{told}");
+    required("add_totp,confirm_totp,login_factor").run(&["openapi"]).succeeds();
 }

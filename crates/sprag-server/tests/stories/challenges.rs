@@ -142,6 +142,29 @@ async fn a_registration_is_bought_in_the_same_way() {
 }
 
 #[tokio::test]
+async fn a_letter_is_bought_in_the_same_way() {
+    const MAILED: &str = "registration = \"admin\"\noffers = [\"send_code\", \"login_by_code\"]\n";
+    for path in ["/api/v1/auth/password/forgot", "/api/v1/auth/code"] {
+        let profiles = vec![our_profile(&[OFFERED, &[("registration = \"admin\"\n", MAILED)]].concat())];
+        let rate = Rate { burst: 1, interval: Duration::from_secs(86_400) };
+        let rates = Rates::default().with(Budget::MailPrefix, rate);
+        let world = World::planned(Plan { profiles, rates, ..plan() });
+        world.ann().await;
+        let asks = async |name: &str, altcha: Option<&str>| {
+            let body = json!({ "email": format!("{name}@example.org"), "altcha": altcha });
+            world.sends(Call::post(path).json(&body).from(ip("203.0.113.7"))).await
+        };
+        asks("nobody", None).await.is(202);
+        asks("ann", None).await.refused(429, "rate_limited");
+        assert_eq!(world.letters().await.len(), 0, "{path}");
+        let altcha = solved(&world).await;
+        asks("ann", Some(&altcha)).await.is(202);
+        assert_eq!(world.letters().await.len(), 1, "{path}");
+        asks("ann", Some(&altcha)).await.refused(429, "rate_limited");
+    }
+}
+
+#[tokio::test]
 async fn where_it_is_off_there_are_no_challenges_and_a_solution_is_worth_nothing() {
     let altcha = solved(&World::planned(plan())).await;
     let world = World::planned(Plan { proof_of_work: None, ..plan() });

@@ -46,6 +46,7 @@ mod restored;
 mod risk;
 mod second_factor;
 mod sessions;
+mod spent_budgets;
 mod squatters;
 mod step_up;
 mod theft;

@@ -1,14 +1,21 @@
 //! Calls that are off until one line turns them on.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use sprag::engine::SecondFactor;
 use sprag::factor::totp::Seed;
 use sprag_server::profile::{Input, Profile, Route, builtin_names};
 
 use crate::call::{Answer, Call};
+use crate::second_factor::adds_app;
 use crate::world::{ORIGIN, Plan, World};
 
 /// The call of a profile that does this, with a body that has what each of its fields means.
-fn call_of(profile: &Profile, action: &str, id: &str, means: impl Fn(Input) -> Option<Value>) -> Call {
+pub(super) fn call_of(
+    profile: &Profile,
+    action: &str,
+    id: &str,
+    means: impl Fn(Input) -> Option<Value>,
+) -> Call {
     let found = profile.wire.routes.iter().find(|route| route.action.name() == action);
     let route: &Route = found.unwrap_or_else(|| panic!("a route that does {action}"));
     let call = Call::new(route.method.as_str(), &route.path.replace("{id}", id)).header("origin", ORIGIN);
@@ -97,4 +104,50 @@ async fn every_profile_asks_for_a_second_factor_in_its_own_shape_once_it_offers_
         });
         world.is_asked(remembered).await.is(200);
     }
+}
+
+/// Whoever adds the factor that they must have reads the pair where their log-in has it.
+#[tokio::test]
+async fn a_log_in_that_waited_for_a_factor_is_told_its_pair_by_the_names_of_the_profile() {
+    for name in builtin_names() {
+        let mut profile = Profile::builtin(name).expect("a shipped profile").expect("it can be read");
+        let all = profile.can_offer();
+        profile.offer(&all);
+        profile.client.second_factor = SecondFactor::Required;
+        let world = World::planned(Plan { profiles: vec![profile.clone()], ..Plan::default() });
+        let ann = world.ann().await;
+        let log_in = call_of(&profile, "login", "", |input| match input {
+            Input::Name | Input::Email => Some("ann@example.org".into()),
+            Input::Password => Some(ann.password.clone().into()),
+            _ => None,
+        });
+        let asked = world.is_asked(log_in).await.is(401);
+        let token = asked.field("mfa_token");
+        let is_token = |input| (input == Input::MfaToken).then(|| token.clone().into());
+        let begun = world.is_asked(call_of(&profile, "add_totp", "", is_token)).await.is(200);
+        let seed = Seed::from_base32(&begun.field("secret"), None).expect("a seed");
+        let confirm = call_of(&profile, "confirm_totp", &begun.field("id"), |input| match input {
+            Input::MfaToken => Some(token.clone().into()),
+            Input::Code => Some(seed.code(world.now()).into()),
+            _ => None,
+        });
+        let opened = world.is_asked(confirm).await.is(200);
+        assert_eq!(opened.json()["recovery_codes"].as_array().map(Vec::len), Some(10), "{name}");
+        let access = access_token(&opened);
+        world.is_asked(call_of(&profile, "factors", "", |_| None).bearer(&access)).await.is(200);
+    }
+}
+
+#[tokio::test]
+async fn what_goes_on_with_a_log_in_is_told_only_where_the_profile_goes_on() {
+    let both = [Profile::builtin("express-mongo"), Profile::builtin("sprag")];
+    let profiles = both.map(|found| found.expect("a shipped profile").expect("it can be read")).to_vec();
+    let world = World::planned(Plan { profiles: profiles.clone(), ..Plan::default() });
+    let ann = world.ann().await;
+    adds_app(&ann.logs_in().await).await;
+    let body = json!({ "email": "ann@example.org", "password": ann.password });
+    let told =
+        world.is_asked(Call::post("/api/auth/login").json(&body).header("origin", ORIGIN)).await.is(401);
+    assert_eq!(told.json()["code"], "second_factor_required");
+    assert!(told.json()["mfa_token"].is_null() && told.json()["factors"].is_null(), "{}", told.text());
 }

@@ -2,10 +2,11 @@
 
 use hyper::header::HeaderMap;
 use serde_json::json;
+use sprag_server::profile::Profile;
 
 use crate::call::{Answer, Call};
 use crate::people::{LOGIN, LOGOUT, ME, REFRESH, Way};
-use crate::world::{Plan, W, World};
+use crate::world::{ORIGIN, Plan, W, World};
 
 const APP: &str = "https://app.example.com";
 const LOCAL: &str = "http://localhost:3000";
@@ -187,6 +188,28 @@ async fn r36_no_foreign_site_logs_a_visitor_in() {
     assert!(world.rows(ann.id).await.is_empty());
     world.sends(from(APP)).await.is(200);
     assert_eq!(world.rows(ann.id).await.len(), 1);
+}
+
+/// A form of another site has a token of its own session in its body, and the answer would set that in a cookie.
+#[tokio::test]
+async fn r36_nor_by_a_refresh_token_in_a_form_where_the_answer_sets_a_cookie_besides() {
+    for action in ["refresh", "step_up"] {
+        let mut profile = Profile::builtin("express-mongo").expect("it is shipped").expect("it is right");
+        let all = profile.can_offer();
+        profile.offer(&all);
+        let found = profile.wire.routes.iter().find(|route| route.action.name() == action);
+        let path = found.expect("a route").path.clone();
+        let world = World::planned(Plan { profiles: vec![profile], ..Plan::default() });
+        let thief = world.ann().await;
+        let body = json!({ "email": "ann@example.org", "password": thief.password });
+        let call = Call::post("/api/auth/login").json(&body).header("origin", ORIGIN);
+        let token = world.is_asked(call).await.is(200).field("refreshToken");
+        let form = [("refreshToken", token.as_str()), ("password", thief.password.as_str())];
+        let from = |origin: &str| Call::post(&path).form(&form).header("origin", origin);
+        let told = world.is_asked(from(EVIL)).await;
+        assert_eq!((told.status, told.set_cookies()), (403, Vec::new()), "{action}: {}", told.text());
+        assert!(world.is_asked(from(ORIGIN)).await.status < 300, "{action} by a page of its own");
+    }
 }
 
 #[tokio::test]

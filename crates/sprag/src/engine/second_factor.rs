@@ -146,7 +146,8 @@ impl Engine {
                     if request.proof.is_spent_by_a_look() {
                         return Err(request.proof.refusal().into());
                     }
-                    if found.waiting.wants_mailed_code {
+                    if found.waiting.wants_mailed_code && authn.held(account).await?.has_factor() {
+                        self.give_look_back(reserved.as_ref()).await;
                         // Its owner has added a factor since, which the code of a letter does not stand in for.
                         return Err(Refusal::LogInLapsed.into());
                     }
