@@ -39,21 +39,22 @@ fn f8_a_flood_of_log_ins_is_turned_away_and_refreshes_go_on() {
             }
             let answers = flood.iter_mut().map(|connection| connection.receive().unwrap());
             statuses.extend(answers.map(|answer| {
+                let code = answer.member("code");
                 if answer.status == 503 {
-                    assert_eq!(
-                        (answer.member("code").as_str(), answer.header("retry-after")),
-                        ("busy", Some("1"))
-                    );
+                    // On a machine that has much else to do, who found room may wait for longer than a request may take.
+                    let is_put_off = matches!(code.as_str(), "busy" | "unavailable");
+                    assert!(is_put_off && answer.header("retry-after") == Some("1"), "{code}");
                 }
-                answer.status
+                (answer.status, code)
             }));
         }
         drop(over);
         (statuses, refresher.join().unwrap())
     });
-    let count = |wanted: u16| statuses.iter().filter(|status| **status == wanted).count();
-    let (in_, wrong, busy) = (count(200), count(401), count(503));
-    assert_eq!(in_ + wrong + busy, ROUNDS * AT_ONCE, "{statuses:?}");
+    let count = |wanted: u16| statuses.iter().filter(|(status, _)| *status == wanted).count();
+    let (in_, wrong, put_off) = (count(200), count(401), count(503));
+    assert_eq!(in_ + wrong + put_off, ROUNDS * AT_ONCE, "{statuses:?}");
+    let busy = statuses.iter().filter(|(_, code)| code == "busy").count();
     assert!(in_ > 0 && wrong > 0, "those who found room were answered: {statuses:?}");
     assert!(busy > 0, "there is room for five of {AT_ONCE}: {statuses:?}");
     assert!(refreshes > ROUNDS as u64, "{refreshes} refreshes went on meanwhile");
