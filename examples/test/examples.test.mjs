@@ -70,8 +70,19 @@ async function play(name, scene) {
     child.stdin.end();
     await context.close().catch(() => undefined);
     await new Promise((resolve) => (child.exitCode === null ? child.once('exit', resolve) : resolve()));
-    // A server that has just ended may still be closing its files.
-    rmSync(data, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+    await remove(data);
+  }
+}
+
+/** Removes a folder, which the server of a command that has ended may write to for a moment more. */
+async function remove(folder) {
+  for (let left = 100; ; left -= 1) {
+    try {
+      return rmSync(folder, { recursive: true, force: true });
+    } catch (error) {
+      if (error.code !== 'ENOTEMPTY' || left === 0) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
 
