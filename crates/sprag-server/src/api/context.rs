@@ -387,8 +387,16 @@ impl RouteContext {
 
     /// The account, read only where the answer tells more of it than its id.
     pub(crate) async fn account_if_told(&self, id: AccountId) -> Result<Option<Account>, Problem> {
-        let is_told =
-            Fact::ACCOUNT.iter().any(|fact| *fact != Fact::AccountId && self.route.gives.names(*fact));
+        self.account_if_told_by(&self.route, id).await
+    }
+
+    /// As [`account_if_told`](Self::account_if_told), where it is the answer of that route.
+    pub(crate) async fn account_if_told_by(
+        &self,
+        route: &Route,
+        id: AccountId,
+    ) -> Result<Option<Account>, Problem> {
+        let is_told = Fact::ACCOUNT.iter().any(|fact| *fact != Fact::AccountId && route.gives.names(*fact));
         if is_told { Ok(Some(self.app.engine.accounts().get(id).await?)) } else { Ok(None) }
     }
 

@@ -130,8 +130,7 @@ impl<'c> LoggingIn<'c> {
         let pair = &enrolled.pair;
         let refresh = &context.served.profile.wire.refresh;
         let (in_cookie, in_body) = transport::ways(refresh, *by);
-        let account = context.app.engine.accounts().get(pair.account).await?;
-        let mut told = as_at_login(context, &pair_facts::of(pair, in_body, Some(&account)));
+        let mut told = as_at_login(context, pair, in_body).await?;
         told_of_factor(&enrolled, in_body, &mut told);
         let mut response = json_answer(&Value::Object(told));
         *response.status_mut() = status;
@@ -174,15 +173,20 @@ pub(super) fn waiting(context: &RouteContext, waits: WaitingLogIn) -> Problem {
 }
 
 /// The pair by the names that it has at the profile's log-in: whoever waited there reads the answer.
-fn as_at_login(context: &RouteContext, facts: &Facts<'_>) -> Map<String, Value> {
+async fn as_at_login(
+    context: &RouteContext,
+    pair: &TokenPair,
+    in_body: bool,
+) -> Result<Map<String, Value>, Problem> {
     let profile = &context.served.profile;
     let login = profile.wire.routes.iter().find(|route| route.action.name() == "login");
-    let facts = Facts { profile: Some(profile.client.id), ..*facts };
+    let Some(login) = login else { return Ok(Map::new()) };
+    let account = context.account_if_told_by(login, pair.account).await?;
+    let facts = pair_facts::of(pair, in_body, account.as_ref());
+    let facts = Facts { profile: Some(profile.client.id), ..facts };
     let mut body = Vec::new();
-    if let Some(login) = login {
-        login.gives.write(&facts, &mut body);
-    }
-    serde_json::from_slice(&body).unwrap_or_default()
+    login.gives.write(&facts, &mut body);
+    Ok(serde_json::from_slice(&body).unwrap_or_default())
 }
 
 /// What is told of the factor beside the pair.
