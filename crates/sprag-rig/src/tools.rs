@@ -55,6 +55,28 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
+/// Puts a program elsewhere, to be run from there. Another process writes it: what this one has open for writing, a child that
+/// another thread starts at that moment has open too until it runs its program, and the system runs nothing that somebody has
+/// open for writing ("Text file busy").
+///
+/// # Panics
+/// Where it cannot be copied.
+pub fn copy_program(from: &Path, to: &Path) {
+    let copied = Command::new("cp").args([from, to]).status().expect("cp runs");
+    assert!(copied.success(), "{} cannot be put to {}", from.display(), to.display());
+}
+
+/// Writes a shell script that everybody may run, as [`copy_program`] puts a program elsewhere.
+///
+/// # Panics
+/// Where it cannot be written.
+pub fn write_script(path: &Path, text: &str) {
+    let mut writes = Command::new("sh");
+    writes.args(["-c", "printf %s \"$2\" >\"$1\" && chmod 755 \"$1\"", "sh"]).arg(path).arg(text);
+    let written = writes.status().expect("sh runs");
+    assert!(written.success(), "{} cannot be written", path.display());
+}
+
 /// The library that gives a process another time.
 ///
 /// # Panics

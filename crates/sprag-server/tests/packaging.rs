@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use sprag_rig::tools::write_script;
 use sprag_server::config::{Config, Flags};
 use tempfile::TempDir;
 
@@ -226,8 +227,7 @@ fn a_checkout_with_a_cargo_that_builds_nothing() -> TempDir {
          mkdir -p \"$2/release\" && cp {0}/says \"$2/release/sprag\"\n",
         folder.path().display()
     );
-    fs::write(&cargo, text).unwrap();
-    fs::set_permissions(cargo, fs::Permissions::from_mode(0o755)).unwrap();
+    write_script(&cargo, &text);
     folder
 }
 
@@ -337,8 +337,7 @@ printf '{"metadata":{"component":%s},"components":[%s,%s,%s],"dependencies":[{"r
     "$(component aws-lc-sys)" "$(component libsqlite3-sys)" "$(component ${MIMALLOC:-libmimalloc-sys})" \
     >"$(dirname "$2")/sprag_bin.cdx.json"
 "#;
-    fs::write(&lists, text).unwrap();
-    fs::set_permissions(&lists, fs::Permissions::from_mode(0o755)).unwrap();
+    write_script(&lists, text);
     let mut command = Command::new("sh");
     command.args(["-c", "PATH=$1:$PATH exec \"$0\" \"$1\""]);
     command.arg(root().join("scripts/package-sbom")).arg(folder.path());
@@ -368,8 +367,7 @@ fn maintained(script: &str, args: &[&str], machine: &Path, programs: &[(&str, &s
     for (name, lines) in programs {
         let tool = tools.join(name);
         let _ = fs::remove_file(&tool);
-        fs::write(&tool, format!("#!/bin/sh\n{lines}\n")).unwrap();
-        fs::set_permissions(tool, fs::Permissions::from_mode(0o755)).unwrap();
+        write_script(&tool, &format!("#!/bin/sh\n{lines}\n"));
     }
     let text = read(&format!("packaging/debian/{script}"));
     let text = ["/var/lib/sprag", "/etc/sprag", "/run/systemd/system"]

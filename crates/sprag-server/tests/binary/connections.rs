@@ -3,12 +3,12 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustix::process::Signal;
+use sprag_rig::tools::write_script;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
 
@@ -144,8 +144,7 @@ fn many_may_connect_while_the_server_is_busy_with_something_else() {
 fn too_few_open_files_for_so_many_connections_are_told_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let limited = folder.path().join("limited");
-    fs::write(&limited, format!("#!/bin/sh\nulimit -n 256\nexec '{SPRAG}' \"$@\"\n")).unwrap();
-    fs::set_permissions(&limited, fs::Permissions::from_mode(0o700)).unwrap();
+    write_script(&limited, &format!("#!/bin/sh\nulimit -n 256\nexec '{SPRAG}' \"$@\"\n"));
     let home = Home::new(&limited);
     let server = home.start(&[]);
     for told in ["--max-connections 4096", "LimitNOFILE=4224", "--max-connections 128"] {

@@ -6,7 +6,10 @@ use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
+
+use sprag_rig::tools::copy_program;
 
 use crate::given::{ANNS_PASSWORD, Folder, an_empty_folder};
 
@@ -27,10 +30,7 @@ fn as_root() {
 fn the_services_folder() -> Folder {
     let folder = an_empty_folder();
     fs::set_permissions(folder.path("."), Permissions::from_mode(0o755)).unwrap();
-    let (here, there) = (env!("CARGO_BIN_EXE_sprag"), folder.path("sprag"));
-    if fs::hard_link(here, &there).is_err() {
-        fs::copy(here, &there).unwrap();
-    }
+    copy_program(Path::new(env!("CARGO_BIN_EXE_sprag")), &folder.path("sprag"));
     fs::create_dir(folder.path("sprag-data")).unwrap();
     fs::set_permissions(folder.path("sprag-data"), Permissions::from_mode(0o700)).unwrap();
     chown(folder.path("sprag-data"), Some(SERVICE), Some(GROUP)).unwrap();

@@ -3,9 +3,11 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::process::geteuid;
+use sprag_rig::tools::copy_program;
 
 use crate::given::{Folder, a_folder_with_ann};
 
@@ -15,7 +17,7 @@ const STRANGER: u32 = 65_534;
 /// A store of that user's, or of ours where we are no administrator.
 fn a_store_of_a_stranger() -> Folder {
     let folder = a_folder_with_ann();
-    fs::copy(env!("CARGO_BIN_EXE_sprag"), folder.path("sprag")).unwrap();
+    copy_program(Path::new(env!("CARGO_BIN_EXE_sprag")), &folder.path("sprag"));
     allow(&folder, ".", 0o755);
     if geteuid().is_root() {
         chown(folder.path("sprag-data"), Some(STRANGER), Some(STRANGER)).unwrap();

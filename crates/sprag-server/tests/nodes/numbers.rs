@@ -27,9 +27,10 @@ fn nodes_that_register_at_one_moment_give_nobody_the_same_number_and_go_on_after
                         for number in 0..EACH / AT_ONCE {
                             let name = format!("user-{round}-{node}-{client}-{number}");
                             let body = json!({ "username": name, "password": "fifteen or more letters" });
-                            let answer =
-                                connection.ask(&Request::post("/api/v1/auth/register", &body)).unwrap();
-                            assert_eq!(answer.status, 201, "{name}: {:?}", answer.json());
+                            let ask = Request::post("/api/v1/auth/register", &body);
+                            let answer = connection.ask_until_served(&ask).unwrap();
+                            // Who was put off may have been made an account, and then finds the name taken.
+                            assert!([201, 409].contains(&answer.status), "{name}: {:?}", answer.json());
                         }
                     });
                 }

@@ -10,9 +10,6 @@ use crate::binary::token::facts;
 use crate::binary::wire::{Answer, Connection, Request};
 
 pub const LOGIN: &str = "/api/v1/auth/login";
-/// How often somebody is asked to come again at most, who does.
-const BUSY_TRIES: u32 = 100;
-
 pub const REFRESH: &str = "/api/v1/auth/refresh";
 pub const LOGOUT: &str = "/api/v1/auth/logout";
 pub const ME: &str = "/api/v1/auth/me";
@@ -60,15 +57,8 @@ pub fn me(access: &str) -> Request {
     Request::get(ME).bearer(access)
 }
 
-/// Logs in with the password of all test accounts; once more where a busy machine has no time to compare it.
+/// Logs in with the password of all test accounts; again where a busy machine has no time to compare it.
 pub fn log_in(connection: &mut Connection, name: &str) -> io::Result<Pair> {
-    let request = login(name, PASSWORD);
-    let mut answer = connection.ask(&request)?;
-    for _ in 0..BUSY_TRIES {
-        if answer.status != 503 {
-            break;
-        }
-        answer = connection.ask(&request)?;
-    }
+    let answer = connection.ask_until_served(&login(name, PASSWORD))?;
     Ok(Pair::of(&answer))
 }

@@ -9,6 +9,9 @@ use serde_json::Value;
 /// No answer takes this long; a test that waits longer has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How often somebody is put off at most, who comes again as often.
+const PUT_OFF: u32 = 100;
+
 /// A request as it stands on the wire.
 pub struct Request {
     head: String,
@@ -93,6 +96,19 @@ impl Connection {
     pub fn ask(&mut self, request: &Request) -> io::Result<Answer> {
         self.send(request)?;
         self.receive()
+    }
+
+    /// Asks again while it is put off: a busy machine answers 503 to whom it finds no time for, and what was asked may
+    /// have been done all the same.
+    pub fn ask_until_served(&mut self, request: &Request) -> io::Result<Answer> {
+        let mut answer = self.ask(request)?;
+        for _ in 0..PUT_OFF {
+            if answer.status != 503 {
+                break;
+            }
+            answer = self.ask(request)?;
+        }
+        Ok(answer)
     }
 
     pub fn send(&mut self, request: &Request) -> io::Result<()> {
