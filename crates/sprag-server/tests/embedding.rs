@@ -200,7 +200,7 @@ fn every_snippet_of_the_guide_stands_in_an_example() {
         snippets += 1;
     }
     assert!(snippets >= 4, "the guide shows {snippets} snippets only");
-    for name in ["hello", "own_users", "mounted_router", "own_store", "two_nodes"] {
+    for name in ["hello", "second_factor", "own_users", "mounted_router", "own_store", "two_nodes"] {
         assert!(guide.contains(&format!("--example {name}")), "the guide does not name the example {name}");
     }
 }

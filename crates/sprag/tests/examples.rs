@@ -6,6 +6,8 @@ use sprag_rig::Postgres;
 mod hello;
 #[path = "../examples/own_store.rs"]
 mod own_store;
+#[path = "../examples/second_factor.rs"]
+mod second_factor;
 #[expect(dead_code, reason = "its main reads the command line")]
 #[path = "../examples/two_nodes.rs"]
 mod two_nodes;
@@ -13,6 +15,11 @@ mod two_nodes;
 #[test]
 fn a_whole_session_in_one_file_runs_to_its_end() {
     hello::main().expect("the example works");
+}
+
+#[test]
+fn a_second_factor_is_added_shown_at_a_log_in_and_shown_again_before_what_matters() {
+    second_factor::main().expect("the example works");
 }
 
 #[test]

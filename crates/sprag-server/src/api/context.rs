@@ -239,13 +239,16 @@ impl RouteContext {
     pub(crate) async fn let_in(&self, parts: &Parts) -> Result<Option<Caller>, Problem> {
         let caller = self.let_in_at_all(parts).await?;
         if let Some(caller) = &caller
-            && self.route.action.wants_fresh()
-            && (self.lacks_factor(caller)
-                || !Box::pin(self.app.engine.factors().is_fresh(caller, self.app.fresh_for)).await?)
+            && (self.lacks_factor(caller) || !self.is_fresh_enough(caller).await?)
         {
             return Err(Refusal::StepUpRequired.into());
         }
         Ok(caller)
+    }
+
+    async fn is_fresh_enough(&self, caller: &Caller) -> Result<bool, Problem> {
+        let wants = self.route.action.wants_fresh();
+        Ok(!wants || Box::pin(self.app.engine.factors().is_fresh(caller, self.app.fresh_for)).await?)
     }
 
     /// Whether an administrator who must have a second factor has shown none: they may have become one only after they logged in.

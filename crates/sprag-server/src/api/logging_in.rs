@@ -164,11 +164,11 @@ impl<'c> LoggingIn<'c> {
 /// What goes on with a log-in that waits is told where the profile has a call that goes on.
 pub(super) fn waiting(context: &RouteContext, waits: WaitingLogIn) -> Problem {
     let goes_on = if waits.is_enrolment { "confirm_totp" } else { "login_factor" };
-    let has = context.served.profile.wire.routes.iter().any(|route| route.action.name() == goes_on);
-    match has {
-        true => Problem::Waits(Box::new(waits)),
-        false if waits.is_enrolment => Refusal::EnrolmentRequired.into(),
-        false => Refusal::SecondFactorRequired.into(),
+    let has = context.served.profile.wire.doing(goes_on).is_some();
+    if has {
+        Problem::Waits(Box::new(waits))
+    } else {
+        Problem::WaitsInVain { is_enrolment: waits.is_enrolment }
     }
 }
 
@@ -179,8 +179,7 @@ async fn as_at_login(
     in_body: bool,
 ) -> Result<Map<String, Value>, Problem> {
     let profile = &context.served.profile;
-    let login = profile.wire.routes.iter().find(|route| route.action.name() == "login");
-    let Some(login) = login else { return Ok(Map::new()) };
+    let Some(login) = profile.wire.doing("login") else { return Ok(Map::new()) };
     let account = context.account_if_told_by(login, pair.account).await?;
     let facts = pair_facts::of(pair, in_body, account.as_ref());
     let facts = Facts { profile: Some(profile.client.id), ..facts };

@@ -105,6 +105,7 @@ pub(super) fn run(kind: ImportKind, args: &Args, sources: &Sources) -> anyhow::R
     expect_imported_tokens(kind, &profile)?;
     expect_salt(&form, &shape)?;
     expect_age(&keeps, &shape)?;
+    warn_of_factors_that_none_takes(&profile, &shape);
     let source = Source::parse(&args.from).map_err(|error| unreadable(&args.from, error))?;
     exposed_files::warn_of_source(&args.from);
     block_on(async {
@@ -200,6 +201,22 @@ fn expect_age(keeps: &Keeps, shape: &TableShape) -> anyhow::Result<()> {
          created_at=COLUMN"
     );
     Ok(())
+}
+
+/// Whoever has a second factor logs in with it only where a call takes it.
+fn warn_of_factors_that_none_takes(profile: &Profile, shape: &TableShape) {
+    if shape.column(ImportField::TotpSecret).is_none() || profile.wire.doing("login_factor").is_some() {
+        return;
+    }
+    tell(&format!(
+        "second factors come beside users, and no call of the profile {} takes one: who has one cannot log in with it before {}",
+        profile.name,
+        if profile.wire.off.iter().any(|route| route.action.name() == "login_factor") {
+            "SPRAG_OFFERS names login_factor for the server"
+        } else {
+            "a copy of it has a route that does login_factor"
+        }
+    ));
 }
 
 /// Without the secret of the source, the server could compare no password with its hashes.

@@ -44,6 +44,8 @@ pub(crate) enum Problem {
     NoSuchSession,
     /// A log-in waits for its second factor, or until its account has one.
     Waits(Box<WaitingLogIn>),
+    /// The same, at a profile that has no call to go on with it.
+    WaitsInVain { is_enrolment: bool },
     /// Name or password are wrong, or they are right and the address is not confirmed, which nobody is told apart.
     CredentialsOrUnconfirmed,
     /// A budget is exhausted, for so many seconds.
@@ -142,13 +144,29 @@ impl Problem {
                 "nothing is known of a session with this id, live or ended; look whether the id is whole",
             ),
             Self::Waits(waits) => {
-                let row = if waits.is_enrolment {
-                    &rows::ENROLMENT_REQUIRED
+                let answer = if waits.is_enrolment {
+                    said(
+                        &rows::ENROLMENT_REQUIRED,
+                        "this account must have a second factor and has none, so no session was opened; add one with the mfa_token of this answer",
+                    )
                 } else {
-                    &rows::SECOND_FACTOR_REQUIRED
+                    said(
+                        &rows::SECOND_FACTOR_REQUIRED,
+                        "this account has a second factor, so no session was opened; show it with the mfa_token of this answer",
+                    )
                 };
-                Answer { waits: Some(waits), ..plain(row) }
+                Answer { waits: Some(waits), ..answer }
             }
+            Self::WaitsInVain { is_enrolment: true } => said(
+                &rows::ENROLMENT_REQUIRED,
+                "this account must have a second factor and has none, and none can be added here, so no session was opened; add one in an \
+                 app of this service that can, or ask whoever runs it",
+            ),
+            Self::WaitsInVain { is_enrolment: false } => said(
+                &rows::SECOND_FACTOR_REQUIRED,
+                "this account has a second factor, and nothing takes one here, so no session was opened; log in with an app of this \
+                 service that asks for it, or ask whoever runs it",
+            ),
             Self::CredentialsOrUnconfirmed => said(
                 &rows::CREDENTIALS_INVALID,
                 "the name or the password is wrong, or the address is not confirmed yet; if they are right, follow the link of the letter \

@@ -18,6 +18,11 @@ pub(super) fn parse(profile: &Section<'_>, routes: &[Route]) -> Result<Vec<Actio
 }
 
 impl Wire {
+    /// Its first call that does this, if one does and is on.
+    pub(crate) fn doing(&self, action: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| route.action.name() == action)
+    }
+
     /// The wire of all `routes`, of which the optional ones are on that do one of `offered`.
     pub(super) fn offering(self, offered: &[Action]) -> Self {
         let all = self.routes.into_iter().chain(self.off);

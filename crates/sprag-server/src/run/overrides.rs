@@ -139,7 +139,16 @@ fn ask_for_factors_by(config: &Config, profiles: &mut [Profile]) -> anyhow::Resu
         let required_of = config.factors.required_of.unwrap_or(profile.client.second_factor);
         profile.client.second_factor = required_of;
         let adds = ["confirm_totp", "add_passkey"].into_iter().find(|action| does(profile, action, None));
-        if let Some(adds) = adds.filter(|_| !does(profile, "login_factor", None)) {
+        let shows = profile.wire.doing("login_factor").is_some();
+        if let Some(threshold) = config.risk.policy.second_factor.filter(|_| !shows) {
+            bail!(
+                "whoever logs in with the profile {} at a risk of {threshold} or more is asked for a second factor, and no call of it takes \
+                 one; {}, or leave risk-second-factor out",
+                profile.name,
+                having(profile, &["login_factor"])
+            );
+        }
+        if let Some(adds) = adds.filter(|_| !shows) {
             bail!(
                 "whoever adds a second factor by {adds} of the profile {} could not log in there any more, since no call of it takes one; \
                  {}, or leave {adds} out",

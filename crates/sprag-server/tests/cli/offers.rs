@@ -122,3 +122,12 @@ fn offers_by_which_somebody_could_add_a_second_factor_and_never_log_in_with_it_a
     assert!(told.contains("add add_totp to SPRAG_OFFERS"), "{told}");
     required("add_totp,confirm_totp,login_factor").run(&["openapi"]).succeeds();
 }
+
+#[test]
+fn a_risk_from_which_a_factor_is_asked_for_is_refused_where_no_call_takes_one() {
+    let with = |offers: &str| a_template().set("SPRAG_OFFERS", offers).set("SPRAG_RISK_SECOND_FACTOR", "40");
+    let told = with("me").run(&["openapi"]).fails();
+    assert!(told.contains("at a risk of 40 or more is asked for a second factor"), "{told}");
+    assert!(told.contains("add login_factor to SPRAG_OFFERS"), "{told}");
+    with("me,login_factor").run(&["openapi"]).succeeds();
+}

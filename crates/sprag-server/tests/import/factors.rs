@@ -39,11 +39,18 @@ fn factors_come_beside_users_and_one_that_cannot_be_taken_keeps_its_user_out() {
         assert_eq!((&summary["new"], &summary["refused"]), (&json!(3), &json!(1)), "{summary}");
         assert!(outcome.err.contains("its totp_secret is no seed"), "{}", outcome.err);
         assert!(!outcome.err.contains("not base32!"), "{}", outcome.err);
+        assert!(
+            outcome.err.contains("no call of the profile"),
+            "nothing here takes a factor: {}",
+            outcome.err
+        );
     }
     let server = shop.serve();
     let login = |name: &str| server.post("/login", &json!({ "name": name, "password": PASSWORD }));
     assert_eq!(["ann", "bob", "carol", "dave"].map(|name| login(name).0), [401, 200, 200, 401]);
     assert_eq!(login("ann").1["code"], "second_factor_required");
+    let told = login("ann").1["detail"].as_str().unwrap_or_default().to_owned();
+    assert!(told.contains("nothing takes one here"), "{told}");
 }
 
 #[test]

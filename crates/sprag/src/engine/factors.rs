@@ -310,7 +310,8 @@ impl Factors<'_> {
             Step::MoveEpoch,
             Step::EndSessions { except: None, with: None, ending },
         ]);
-        let told = (LetterKind::FactorRemoved, factors_of(&held).count());
+        // Told also where its owner removed as many themselves in the same hour.
+        let told = (LetterKind::FactorRemoved, usize::MAX);
         let steps = steps.chain(engine.tells_owner(&owner, told, requester, now));
         let note = Some("all of them".to_owned());
         let event = requester.event_of_account(account, EventKind::FactorRemoved, now, note);

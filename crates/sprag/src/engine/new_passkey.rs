@@ -41,8 +41,7 @@ impl Factors<'_> {
         let id = account.to_string();
         let name = owner.username.as_deref().or(owner.email.as_deref()).unwrap_or(&id);
         let called = owner.particulars.name.as_deref().filter(|called| !called.is_empty()).unwrap_or(name);
-        let known = engine.kept_passkeys(account, &held)?;
-        let known: Vec<Passkey> = known.into_iter().map(|(_, kept)| kept.passkey).collect();
+        let known = engine.passkeys_of(account, &held)?;
         let asks = site.register(account, (name, called), &known)?;
         engine.keep_challenge(&asks.challenge, &Ceremony::Add(account, asks.state)).await?;
         Ok(asks.options)

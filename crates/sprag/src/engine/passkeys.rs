@@ -72,7 +72,7 @@ impl Engine {
             }
         };
         let theirs = match account {
-            Some(account) => self.passkeys_of(account).await?,
+            Some(account) => self.passkeys_of(account, &self.authn().held(account).await?)?,
             None => Vec::new(),
         };
         if account.is_some() && theirs.is_empty() {
@@ -83,9 +83,9 @@ impl Engine {
         Ok(asks.options)
     }
 
-    async fn passkeys_of(&self, account: AccountId) -> Result<Vec<Passkey>, Error> {
-        let held = self.authn().held(account).await?;
-        let theirs = self.kept_passkeys(account, &held)?;
+    /// The passkeys of an account, without what is kept beside them.
+    pub(super) fn passkeys_of(&self, account: AccountId, held: &Held) -> Result<Vec<Passkey>, Fault> {
+        let theirs = self.kept_passkeys(account, held)?;
         Ok(theirs.into_iter().map(|(_, kept)| kept.passkey).collect())
     }
 
@@ -220,11 +220,7 @@ impl Engine {
         self.passkeys.as_ref().ok_or(Refusal::PasskeysUnavailable)
     }
 
-    pub(super) fn kept_passkeys(
-        &self,
-        account: AccountId,
-        held: &Held,
-    ) -> Result<Vec<(CredentialId, Kept)>, Fault> {
+    fn kept_passkeys(&self, account: AccountId, held: &Held) -> Result<Vec<(CredentialId, Kept)>, Fault> {
         let keys = self.keys.load();
         let theirs = held.of(CredentialKind::Passkey);
         theirs.map(|(id, row)| Ok((id, KeptRow::read(row)?.open(&keys, account, id.id)?))).collect()

@@ -127,7 +127,7 @@ impl Engine {
             Committed::Done { .. } => {
                 self.letters_wait.notify_one();
                 let factors = match (unshown.wants, wants_mailed_code) {
-                    (Wants::Factor, _) => unshown.held.kinds(),
+                    (Wants::Factor, _) => self.shown_here(unshown.held.kinds()),
                     (_, true) => vec![FactorKind::MailedCode],
                     (_, false) => Vec::new(),
                 };
@@ -139,6 +139,12 @@ impl Engine {
             Committed::Missed { step } if step < spends.len() => Err(Refusal::LinkInvalid.into()),
             Committed::Missed { .. } => Err(tried_too_often("have a log-in wait").into()),
         }
+    }
+
+    /// Of these kinds the ones that this engine takes: an account may have a passkey of a site that is no more.
+    fn shown_here(&self, kinds: Vec<FactorKind>) -> Vec<FactorKind> {
+        let takes = |kind: &FactorKind| *kind != FactorKind::Passkey || self.passkeys.is_some();
+        kinds.into_iter().filter(takes).collect()
     }
 
     /// The letter with the code of a log-in that waits for it.

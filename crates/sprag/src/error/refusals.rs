@@ -105,18 +105,18 @@ table! {
         "`login_failed`";
     /// The password is right, and the account has a second factor.
     SECOND_FACTOR_REQUIRED: "second_factor_required", 401,
-        "this account has a second factor, so no session was opened; show it with the mfa_token of this answer",
-        "The password is right, and the account has a second factor: `mfa_token`, good for five minutes and five tries, goes on with the log-in. At a step-up: the password is not asked for where there is a second factor",
+        "this account has a second factor, so its password alone is not enough; show a code of it, or a passkey, in the password's place",
+        "The password is right, and the account has a second factor: `mfa_token`, good for five minutes and five tries, goes on with the log-in. At a step-up: the password is not asked for where there is a second factor. Without `mfa_token` where the profile has no call that goes on with a log-in",
         "";
     /// The password is right, and the account must have a second factor and has none.
     ENROLMENT_REQUIRED: "enrolment_required", 401,
-        "this account must have a second factor and has none, so no session was opened; add one with the mfa_token of this answer",
+        "this account must have a second factor and has none; log in again to add one",
         "The password is right, and the profile wants a second factor of this account, which has none: `mfa_token`, good for 15 minutes, adds one and does nothing else. Where `factors` has `mailed_code`, the code of a letter comes first",
         "";
     /// The code is not one of the account's second factors, or was used before. Not 401: front ends answer that with a refresh.
     CODE_WRONG: "code_wrong", 403,
         "this code is wrong, or has been used already; wait for the next one, or use a recovery code",
-        "A code of a second factor that is wrong, of another time, or has been used before (that costs no try); a passkey of another account or site, or an answer to no challenge, or to one that was used",
+        "A code of a second factor that is wrong, of another time, or has been used before (one of an app costs no try then); a passkey of another account or site, or an answer to no challenge, or to one that was used",
         "`login_failed`";
     /// They showed who they are too long ago for this. Not 401: front ends answer that with a refresh, which mends nothing.
     STEP_UP_REQUIRED: "step_up_required", 403,
@@ -181,7 +181,7 @@ table! {
     /// The account has as many second factors as it may have.
     FACTORS_FULL: "factors_full", 409,
         "this account has as many second factors as it may have; remove one first",
-        "The account has as many second factors of this kind as it may have: five apps",
+        "The account has as many second factors of this kind as it may have: five apps or ten passkeys",
         "";
     /// There is no such account.
     ACCOUNT_UNKNOWN: "account_unknown", 404,
