@@ -120,8 +120,7 @@ type Places = Vec<(String, Arc<At>)>;
 fn places(app: &Arc<App>, profiles: Vec<Profile>, mount: &Mount) -> Places {
     let mut paths: Vec<(String, Vec<RouteContext>)> = Vec::new();
     for profile in profiles {
-        let hooks = app.hooks.get(&profile.name).cloned().unwrap_or_default();
-        let served = Arc::new(ServedProfile::new(profile, hooks));
+        let served = Arc::new(ServedProfile::new(profile, app));
         for route in &served.profile.wire.routes {
             let context = RouteContext {
                 app: Arc::clone(app),

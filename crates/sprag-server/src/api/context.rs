@@ -12,7 +12,6 @@ use sprag::account::Account;
 use sprag::audit::Severity;
 use sprag::authn::Shown;
 use sprag::engine::{Caller, ClientPolicy, Confirmation, Requester, SecondFactor, TokenPair};
-use sprag::hooks::Hooks;
 use sprag::proof_of_work::Solved;
 use sprag::security::Outcome;
 use sprag::session::AccountId;
@@ -56,8 +55,8 @@ pub(crate) struct ServedProfile {
 }
 
 impl ServedProfile {
-    pub(crate) fn new(profile: Profile, hooks: Hooks) -> Self {
-        let client = ClientPolicy { hooks, ..profile.client_policy() };
+    pub(crate) fn new(profile: Profile, app: &App) -> Self {
+        let client = app.policy_of(&profile);
         let device_cookie = cookie::device_cookie(&profile.wire.refresh);
         let name = client.client_id.as_str().into();
         Self { profile, client, device_cookie, name }

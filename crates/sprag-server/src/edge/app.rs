@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sprag::Engine;
+use sprag::engine::ClientPolicy;
 use sprag::hooks::Hooks;
 
 use super::large_answers::LargeAnswers;
@@ -17,6 +18,7 @@ use super::trace_context::RequestIds;
 use crate::metrics::Metrics;
 use crate::name_lists::NameLists;
 use crate::places::Places;
+use crate::profile::Profile;
 use crate::words::{Brand, Words};
 
 /// How long a request may take once its body is there: whatever hangs behind the engine, the store or the queue of
@@ -164,6 +166,13 @@ impl App {
     pub fn asking(mut self, profile: &str, hooks: Hooks) -> Self {
         self.hooks.insert(profile.to_owned(), hooks);
         self
+    }
+
+    /// What a profile asks of the engine, with whom it has asked before something is decided. Everything that logs somebody in or
+    /// registers them takes it from here, so that no way in goes past a hook.
+    pub(crate) fn policy_of(&self, profile: &Profile) -> ClientPolicy {
+        let hooks = self.hooks.get(&profile.name).cloned().unwrap_or_default();
+        ClientPolicy { hooks, ..profile.client_policy() }
     }
 
     /// Lets these read `/metrics`, beside this machine itself.

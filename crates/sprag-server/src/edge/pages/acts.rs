@@ -31,7 +31,7 @@ pub(super) async fn look(shared: &Shared, page: Page, token: &str) -> Result<Sho
         Page::Code => {
             let link = letters.login_link(token).await?;
             let opens = log_in::opens_session(shared, link.how);
-            match opens.filter(|profile| !link.wants_enrolment(&profile.client_policy())) {
+            match opens.filter(|profile| !link.wants_enrolment(&shared.app.policy_of(profile))) {
                 Some(_) => Ok(Shown::saying("page_code", link.address).asking(Form::of(token))),
                 None => Ok(Shown { code: Some(link.code), ..Shown::saying("page_code_shown", link.address) }),
             }

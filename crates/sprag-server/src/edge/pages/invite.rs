@@ -1,7 +1,7 @@
 //! The page of an invitation: it asks for what the registration of the profile wants that invited, and makes the account.
 
 use sprag::account::Name;
-use sprag::engine::{ClientPolicy, Confirmation, Invite, NewUser, Requester};
+use sprag::engine::{Confirmation, Invite, NewUser, Requester};
 use sprag::{Error, Refusal};
 
 use super::{Field, Form, Sent, Shared, Shown, Wrong};
@@ -52,8 +52,7 @@ pub(super) async fn act(shared: &Shared, sent: &Sent<'_>, requester: &Requester)
         return Ok(again(wrong));
     }
     let languages = requester.languages.as_deref();
-    let hooks = shared.app.hooks.get(&profile.name).cloned().unwrap_or_default();
-    let client = ClientPolicy { hooks, ..profile.client_policy() };
+    let client = shared.app.policy_of(profile);
     let user = registering::account(typed, &client, Some(&invite), false, languages);
     if let Err((input, _)) = registering::expect_choosable(&shared.app.name_lists, &user) {
         return Ok(again(asked.wrong_name(input)));

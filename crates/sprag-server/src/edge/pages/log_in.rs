@@ -37,7 +37,7 @@ pub(super) async fn log_in(
     let (profile, address) = if sent.code.is_empty() {
         let link = engine.letters().login_link(sent.token).await?;
         let profile = opens_session(shared, link.how).ok_or(Refusal::LinkInvalid)?;
-        if link.wants_enrolment(&profile.client_policy()) {
+        if link.wants_enrolment(&app.policy_of(profile)) {
             // Nothing is spent: the code of the same letter leads on in the browser that asked.
             return Err(Refusal::EnrolmentRequired.into());
         }
@@ -62,7 +62,7 @@ pub(super) async fn log_in(
     }
     let shown =
         DeviceShown { devices: devices::shown(app, Some(spec), &parts.headers), ..DeviceShown::default() };
-    let client = profile.client_policy();
+    let client = app.policy_of(profile);
     let remembered = remembered::shown(Some(spec), &parts.headers, None);
     let open = OpenRequest {
         remembers_device: app.knows_devices,
