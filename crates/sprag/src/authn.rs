@@ -6,6 +6,7 @@
 //! upstream provider, a client certificate) [vouches](Authn::vouch_for) for them.
 
 use arc_swap::ArcSwap;
+use serde_json::{Map, Value};
 
 use crate::account::Account;
 use crate::clock::{Clock, Timestamp};
@@ -16,7 +17,7 @@ use crate::limits::Gate;
 use crate::password::{Hasher, Password, Presence};
 use crate::random::Random;
 use crate::requester::Requester;
-use crate::session::{AccountId, Epoch, Methods};
+use crate::session::{AccountId, Epoch, Methods, ProfileId, SessionKey};
 use crate::store::{Credential, Step};
 
 mod devices;
@@ -48,6 +49,19 @@ pub struct Authenticated {
     known: Option<Known>,
     /// What is spent where something comes of it: it goes into the commit that opens their session, or asks for more.
     spends: Vec<Step>,
+    /// What hooks said already, where they were asked before there was an account.
+    asked: Option<Box<AskedAhead>>,
+}
+
+/// What hooks said of a log-in before its account was made.
+#[derive(Debug)]
+pub(crate) struct AskedAhead {
+    /// Whose hooks they are: those of another client have said nothing yet.
+    pub(crate) profile: ProfileId,
+    /// The session that they were told of, which is the one that opens.
+    pub(crate) session: SessionKey,
+    /// What they have its access token say.
+    pub(crate) claims: Option<Box<Map<String, Value>>>,
 }
 
 /// What somebody showed, for when the account moves on before their session is opened.
@@ -112,11 +126,22 @@ impl Authenticated {
         self.known.as_ref()
     }
 
+    /// What the hooks of a profile said already, so that nobody asks them once more. It counts once.
+    pub(crate) fn take_asked(&mut self, profile: ProfileId) -> Option<Box<AskedAhead>> {
+        self.asked.take().filter(|asked| asked.profile == profile)
+    }
+
+    /// With what hooks said already.
+    pub(crate) fn asked_ahead(self, asked: Option<Box<AskedAhead>>) -> Self {
+        Self { asked, ..self }
+    }
+
     /// Whoever made an account a moment ago, and chose its password, with its hash, where it has one.
     pub(crate) fn by_sign_up(account: Account, password: Option<(Password, String)>) -> Self {
         let methods = if password.is_some() { Methods::PASSWORD } else { Methods::NONE };
         let ((password, hash), at) = (password.unzip(), account.created_at);
-        Self { account, methods, at, proof: Proof { password, hash }, known: None, spends: Vec::new() }
+        let proof = Proof { password, hash };
+        Self { account, methods, at, proof, known: None, spends: Vec::new(), asked: None }
     }
 }
 
@@ -149,7 +174,7 @@ impl Authn<'_> {
             return Err(Refusal::AccountDisabled.into());
         }
         let proof = Proof { password: None, hash };
-        Ok(Authenticated { account, methods, at, proof, known: None, spends: Vec::new() })
+        Ok(Authenticated { account, methods, at, proof, known: None, spends: Vec::new(), asked: None })
     }
 
     /// Looks again at what somebody showed whose account has moved on since.
@@ -165,14 +190,14 @@ impl Authn<'_> {
         somebody: Authenticated,
         requester: &Requester,
     ) -> Result<Authenticated, Error> {
-        let Authenticated { account, methods, at, proof, known, spends } = somebody;
+        let Authenticated { account, methods, at, proof, known, spends, asked } = somebody;
         let found = self.store.credential_of(account.id).await?.ok_or(Refusal::CredentialsInvalid)?;
         if found.account.disabled_at.is_some() {
             self.note_failure(account.id, requester, failures::DISABLED).await?;
             return Err(Refusal::AccountDisabled.into());
         }
         if found.password_hash == proof.hash {
-            return Ok(Authenticated { account: found.account, methods, at, proof, known, spends });
+            return Ok(Authenticated { account: found.account, methods, at, proof, known, spends, asked });
         }
         let Some(password) = proof.password else { return Err(Refusal::CredentialsInvalid.into()) };
         match self.compare(found, password, requester, &Presence::default()).await? {

@@ -104,6 +104,7 @@ mod risk;
 mod second_factor;
 mod service;
 mod sessions;
+mod sign_up;
 mod step_up;
 mod tokens;
 mod upkeep;

@@ -94,7 +94,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     // This may ask the store, which may fail.
     let shown = context.shown(parts, &inputs).await?;
     let mark = context.new_mark(parts, by, &mut requester);
-    let somebody = engine.accounts().sign_up(user, &requester).await;
+    let somebody = engine.accounts().sign_up(client, user, device.as_deref(), &requester).await;
     let somebody = somebody.map_err(|error| naming_names(context, &user, error))?;
     let account = somebody.account().clone();
     let request = OpenRequest {

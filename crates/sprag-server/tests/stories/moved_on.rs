@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use sprag::engine::{NewUser, OpenRequest};
+use sprag::hooks::Hooks;
 use sprag::session::Methods;
 use sprag::store::{Commit, Expect, Step, Was};
 use sprag::{Error, Refusal};
@@ -96,7 +97,7 @@ async fn a_password_that_is_hashed_anew_while_the_account_moves_on_is_compared_o
 }
 
 /// A profile where anybody registers and is logged in at once.
-fn open_house() -> World {
+pub(super) fn open_house(hooks: Hooks) -> World {
     let takes = "password = \"$password\", language = \"$language?\", invite = \"$invite?\", altcha = \"$altcha?\" }\n";
     let gives = "status = 201\n[route.gives]\n";
     let pair = "access_token = \"$access_token\"\nrefresh_token = \"$refresh_token?\"\nsession_id = \"$session_id\"\n";
@@ -104,14 +105,14 @@ fn open_house() -> World {
     let with_pair = format!("password = \"$password\", transport = \"$transport?\" }}\n{gives}{pair}");
     let is_open = ("registration = \"admin\"", "registration = \"open\"");
     let profile = our_profile(&[is_open, (&takes_and_gives, &with_pair)]);
-    World::planned(Plan { profiles: vec![profile], ..Plan::default() })
+    World::planned(Plan { profiles: vec![profile], hooks, ..Plan::default() })
 }
 
 #[tokio::test]
 async fn who_signs_up_while_an_administrator_disables_and_enables_is_let_in_or_told() {
     for (does, status, code) in [(Does::Disable, 401, "account_disabled"), (Does::DisableAndEnable, 201, "")]
     {
-        let world = open_house();
+        let world = open_house(Hooks::default());
         let engine = Arc::clone(&world.engine);
         world.seam.before("open", async move {
             let carol = engine.accounts().find("carol").await.expect("she is there").id;
@@ -158,7 +159,8 @@ async fn who_is_known_by_an_applications_own_key_alone_is_let_in_after_being_ena
     let world = World::new();
     let client = our_profile(&[]).client_policy();
     let user = NewUser { username: Some("dora"), ..NewUser::default() };
-    let somebody = world.engine.accounts().sign_up(user, &nobody()).await.expect("an account");
+    let accounts = world.engine.accounts();
+    let somebody = accounts.sign_up(&client, user, None, &nobody()).await.expect("an account");
     let id = somebody.account().id;
     world.engine.accounts().disable(id, &nobody()).await.expect("a store that works");
     world.engine.accounts().enable(id, &nobody()).await.expect("a store that works");

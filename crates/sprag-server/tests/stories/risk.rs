@@ -198,8 +198,8 @@ async fn who_signs_up_is_not_weighed() {
     let engine = &world.engine;
     let nobody = Requester { ip: Some(SYDNEY.to_owned()), ..Requester::nobody() };
     let user = NewUser { username: Some("eve"), password: Some("a long password"), ..NewUser::default() };
-    let eve = engine.accounts().sign_up(user, &nobody).await.expect("a new account");
     let client = ClientPolicy::new(ProfileId(1), "sprag");
+    let eve = engine.accounts().sign_up(&client, user, None, &nobody).await.expect("a new account");
     let opened = engine.open_session(&client, eve, OpenRequest::default(), &nobody).await;
     assert!(opened.is_ok(), "{opened:?}");
 }

@@ -58,7 +58,8 @@ impl ShownFactor {
 impl Authenticated {
     /// Whoever has shown a second factor too.
     pub(crate) fn by_factor(account: Account, methods: Methods, at: Timestamp, known: Option<Known>) -> Self {
-        Self { account, methods, at, proof: Proof { password: None, hash: None }, known, spends: Vec::new() }
+        let proof = Proof { password: None, hash: None };
+        Self { account, methods, at, proof, known, spends: Vec::new(), asked: None }
     }
 }
 

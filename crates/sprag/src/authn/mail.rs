@@ -175,7 +175,7 @@ impl Authn<'_> {
         }
         let known = self.known(id, shown).await?;
         let proof = Proof { password: None, hash };
-        Ok(Some(Authenticated { account, methods: Methods::MAIL, at, proof, known, spends }))
+        Ok(Some(Authenticated { account, methods: Methods::MAIL, at, proof, known, spends, asked: None }))
     }
 
     /// Whoever has the letter, where somebody else may have made the account with their address: that is theirs from now on, and
@@ -203,6 +203,6 @@ impl Authn<'_> {
         account.epoch = account.epoch.next();
         let proof = Proof { password: None, hash: None };
         let (methods, known, spends) = (Methods::MAIL, None, Vec::new());
-        Ok(Some(Authenticated { account, methods, at, proof, known, spends }))
+        Ok(Some(Authenticated { account, methods, at, proof, known, spends, asked: None }))
     }
 }

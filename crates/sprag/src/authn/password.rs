@@ -261,7 +261,7 @@ impl Authn<'_> {
     fn by_password(&self, account: Account, password: Password, hash: Option<String>) -> Authenticated {
         let proof = Proof { password: Some(password), hash };
         let (methods, at) = (Methods::PASSWORD, self.clock.now());
-        Authenticated { account, methods, at, proof, known: None, spends: Vec::new() }
+        Authenticated { account, methods, at, proof, known: None, spends: Vec::new(), asked: None }
     }
 
     /// Hashes a password anew with today's parameters. If that fails, the next log-in tries again.

@@ -2,7 +2,8 @@
 
 use super::commits::{self, NewAccount};
 use super::next_id::NextId;
-use super::{Confirmation, Engine, Invite, Requester, tried_too_often};
+use super::sign_up::{Made, Planned, SigningUp};
+use super::{ClientPolicy, Confirmation, Engine, Invite, Requester, tried_too_often};
 use crate::account::{Account, ConfirmedEmail, External, Name, NameKind, Particulars, language, particular};
 use crate::audit::EventKind;
 use crate::authn::Authenticated;
@@ -101,30 +102,21 @@ impl Accounts<'_> {
     /// [`Refusal::NameInvalid`], [`Refusal::PasswordRejected`] or [`Refusal::NameTaken`]; [`Refusal::LinkInvalid`] of an
     /// invitation that is no longer good; a [`Fault`].
     pub async fn create(&self, user: NewUser<'_>, requester: &Requester) -> Result<Account, Error> {
-        self.make(user, None, requester).await.map(|(account, _)| account)
+        self.make(user, None, None, requester).await.map(|made| made.account)
     }
 
-    /// Makes an account, and gives its password, if it has one, with the hash that it is kept as. Where somebody else has the
-    /// address, and that must not show, the address leads to them as before, and they are told by a letter.
+    /// Makes an account. Where somebody else has the address, and that must not show, the address leads to them as before, and they
+    /// are told by a letter. Where it is to log in at once, hooks are asked first, and may have none made.
     pub(super) async fn make(
         &self,
         user: NewUser<'_>,
         owner: Option<&Account>,
+        signing_up: Option<SigningUp<'_>>,
         requester: &Requester,
-    ) -> Result<(Account, Option<(Password, String)>), Error> {
+    ) -> Result<Made, Error> {
         let Self(engine) = self;
         let names = user.names()?;
-        let password = match user.password {
-            Some(password) => {
-                let own = [user.username, user.email, user.name, user.given_name, user.family_name];
-                let own: Vec<&str> = own.into_iter().flatten().collect();
-                let new = NewPassword { text: password, length: user.password_length };
-                let (password, from) = (engine.chosen(new, &own).await?, requester.prefix());
-                let hash = engine.hasher.hash_from(from, password.clone(), engine.random.as_ref()).await?;
-                Some((password, hash))
-            }
-            None => None,
-        };
+        let password = self.chosen_of_new(&user, requester).await?;
         let id = match user.invite {
             Some(invite) => invite.account(),
             None => AccountId(random::id(engine.random.as_ref(), engine.now())),
@@ -146,9 +138,9 @@ impl Accounts<'_> {
             let now = engine.now();
             let account = user.account(id, now)?;
             let event = requester.event_of_account(id, EventKind::AccountCreated, now, None);
-            let (mut names, password_hash) = (user.names()?, password_hash.clone());
-            names.retain(|name| owner.is_none() || name.kind != NameKind::Email);
-            let new = NewAccount { account: account.clone(), names, password_hash, event };
+            let (mut leading, password_hash) = (user.names()?, password_hash.clone());
+            leading.retain(|name| owner.is_none() || name.kind != NameKind::Email);
+            let new = NewAccount { account: account.clone(), names: leading, password_hash, event };
             let asks = user.confirmation != Confirmation::Off;
             let asked = account.email.as_ref().filter(|_| account.confirmed.is_none());
             let (letters, made) = (engine.letters(), new.commit());
@@ -158,6 +150,9 @@ impl Accounts<'_> {
                 (None, None) => (made, None),
             };
             commit.steps.splice(0..0, user.invite.map(|invite| invite.spending(now)));
+            let planned = Planned { account: &account, names: &names, has_password: password.is_some() };
+            let asked = Box::pin(engine.ask_ahead(signing_up, planned, requester)).await?;
+            commit.steps.extend(engine.keeps_asked(asked.as_deref()));
             match engine.store.commit(commit).await? {
                 Committed::Missed { step: 0 } if user.invite.is_some() => {
                     return Err(Refusal::LinkInvalid.into());
@@ -166,7 +161,7 @@ impl Accounts<'_> {
                 Committed::Missed { step } if step == before + 1 && key.is_some() => {}
                 committed if NewAccount::is_made(committed)? => {
                     letter.into_iter().for_each(|key| engine.letter_waits(key));
-                    return Ok((account, password));
+                    return Ok(Made { account, password, asked });
                 }
                 _ => return Err(Refusal::NameTaken.into()),
             }
@@ -190,14 +185,39 @@ impl Accounts<'_> {
         }
     }
 
+    /// The password that somebody chose for an account that is to be made, if they did, with the hash that it is kept as.
+    async fn chosen_of_new(
+        &self,
+        user: &NewUser<'_>,
+        requester: &Requester,
+    ) -> Result<Option<(Password, String)>, Error> {
+        let Self(engine) = self;
+        let Some(text) = user.password else { return Ok(None) };
+        let own = [user.username, user.email, user.name, user.given_name, user.family_name];
+        let own: Vec<&str> = own.into_iter().flatten().collect();
+        let new = NewPassword { text, length: user.password_length };
+        let (password, from) = (engine.chosen(new, &own).await?, requester.prefix());
+        let hash = engine.hasher.hash_from(from, password.clone(), engine.random.as_ref()).await?;
+        Ok(Some((password, hash)))
+    }
+
     /// Makes an account for somebody who is here and chose its password, if it has one, so that their first session can be
-    /// opened at once.
+    /// opened at once, for that client and on the device of that name. The client's hooks are asked before anything is written,
+    /// and not once more when the session opens; one that must have a second factor first has them asked when it does.
     ///
     /// # Errors
-    /// As [`create`](Self::create).
-    pub async fn sign_up(&self, user: NewUser<'_>, requester: &Requester) -> Result<Authenticated, Error> {
-        let (account, password) = self.make(user, None, requester).await?;
-        Ok(Authenticated::by_sign_up(account, password))
+    /// As [`create`](Self::create); [`Refusal::LoginRefused`] where a [hook](crate::hooks) says no, and a
+    /// [`Fault`](crate::Fault) where one does not answer: then no account is made.
+    pub async fn sign_up(
+        &self,
+        client: &ClientPolicy,
+        user: NewUser<'_>,
+        device: Option<&str>,
+        requester: &Requester,
+    ) -> Result<Authenticated, Error> {
+        let signing_up = SigningUp { client, device };
+        let Made { account, password, asked } = self.make(user, None, Some(signing_up), requester).await?;
+        Ok(Authenticated::by_sign_up(account, password).asked_ahead(asked))
     }
 
     /// The account of one of your own users, known by the key that your application has for them; made where there is none

@@ -3,11 +3,10 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{ClientPolicy, Engine, Requester};
+use super::{ClientPolicy, Engine};
 use crate::access::RESERVED_CLAIMS;
 use crate::account::Account;
 use crate::audit::EventKind;
-use crate::authn::Authenticated;
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault, Refusal};
 use crate::hooks::{AsksClaims, BeforeLogin, LoginAsked, MAX_CLAIMS_BYTES, WhenAway};
@@ -22,31 +21,21 @@ const ASKING: &str = "ask what an access token shall say";
 pub(super) type AskedClaims = Option<Box<Map<String, Value>>>;
 
 impl Engine {
-    /// Asks whether somebody may log in.
+    /// Asks whether somebody may log in. The journal tells a refusal under that account.
     ///
     /// # Errors
     /// [`Refusal::LoginRefused`] where they may not; a [`Fault`] where nobody says.
     pub(super) async fn ask_before_login(
         &self,
         hook: &dyn BeforeLogin,
-        somebody: &Authenticated,
-        device: Option<&str>,
-        requester: &Requester,
+        asked: &LoginAsked<'_>,
+        (told_under, note): (AccountId, &str),
     ) -> Result<(), Error> {
-        let methods: Vec<&'static str> = somebody.methods().amr().collect();
-        let asked = LoginAsked {
-            account: somebody.account(),
-            methods: &methods,
-            device,
-            is_on_known_device: somebody.is_on_known_device(),
-            requester,
-        };
-        if hook.may_log_in(&asked).await? {
+        if hook.may_log_in(asked).await? {
             return Ok(());
         }
-        let note = Some("the hook that is asked before a log-in said no".to_owned());
-        let account = somebody.account().id;
-        let event = requester.event_of_account(account, EventKind::LoginRefused, self.now(), note);
+        let (requester, note) = (asked.requester, Some(note.to_owned()));
+        let event = requester.event_of_account(told_under, EventKind::LoginRefused, self.now(), note);
         self.store.record(event).await?;
         Err(Refusal::LoginRefused.into())
     }
@@ -61,13 +50,24 @@ impl Engine {
         account: &Account,
         session: Option<SessionId>,
     ) -> Result<AskedClaims, Fault> {
+        let claims = self.claims_unkept(client, account, session).await?;
+        if let Some(claims) = &claims {
+            self.keep_claims(client.profile, account.id, claims).await?;
+        }
+        Ok(claims)
+    }
+
+    /// As [`claims_asked`](Self::claims_asked), and nothing is written: there may be no such account yet.
+    pub(super) async fn claims_unkept(
+        &self,
+        client: &ClientPolicy,
+        account: &Account,
+        session: Option<SessionId>,
+    ) -> Result<AskedClaims, Fault> {
         let Some((hook, when_away)) = &client.hooks.claims else { return Ok(None) };
         let (hook, profile) = (hook.as_ref(), client.profile);
         match self.claims_said(hook, account, session).await {
-            Ok(claims) => {
-                self.keep_claims(profile, account.id, &claims).await?;
-                Ok(Some(Box::new(claims)))
-            }
+            Ok(claims) => Ok(Some(Box::new(claims))),
             Err(fault) => {
                 if let Some(left_out) = seldom::left_out(ASKING) {
                     tracing::warn!(%fault, left_out, "nobody said what an access token shall tell");
@@ -144,12 +144,22 @@ impl Engine {
         if self.claims_kept(profile, account).await?.as_ref() == Some(claims) {
             return Ok(());
         }
+        let steps = vec![self.keeping_claims(profile, account, claims)];
+        let commit = Commit { account, expect: Expect::Anything, steps, events: Vec::new() };
+        self.store.commit(commit).await.map(drop)
+    }
+
+    /// What keeps what was said with the account.
+    pub(super) fn keeping_claims(
+        &self,
+        profile: ProfileId,
+        account: AccountId,
+        claims: &Map<String, Value>,
+    ) -> Step {
         let (keys, now) = (self.keys.load(), self.now());
         let text = serde_json::to_vec(claims).unwrap_or_default();
         let to = keys.seal(now, self.random.as_ref(), &bound_to(&id(profile), &account), &text);
-        let steps = vec![Step::PutCredential { id: id(profile), was: Was::Any, to, at: now }];
-        let commit = Commit { account, expect: Expect::Anything, steps, events: Vec::new() };
-        self.store.commit(commit).await.map(drop)
+        Step::PutCredential { id: id(profile), was: Was::Any, to, at: now }
     }
 
     async fn claims_kept(

@@ -145,7 +145,7 @@ impl Letters<'_> {
         let mut owner = known.or(there);
         self.reserve_letter(owner.as_ref(), email, None, requester).await?;
         for _ in 0..=MAX_MISSES {
-            match engine.accounts().make(user, owner.as_ref(), requester).await {
+            match engine.accounts().make(user, owner.as_ref(), None, requester).await {
                 Err(Error::Refused(Refusal::NameTaken)) => {}
                 made => return made.map(drop),
             }

@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::counts::Counts;
 use crate::error::{Error, Fault, Refusal};
 use crate::factor::Held;
+use crate::hooks::LoginAsked;
 use crate::place::Country;
 use crate::ratchet::{MAX_MISSES, SessionState, access};
 use crate::risk::{Decision, Risk};
@@ -140,12 +141,14 @@ impl Engine {
             true => risk,
             false => self.before_opening(&somebody, request, requester, now).await?,
         };
-        let key = self.key_of_new_session(account, now);
+        let (key, mut asked) = match somebody.take_asked(client.profile) {
+            Some(ahead) => (ahead.session, Asked { is_done: true, claims: ahead.claims }),
+            None => (self.key_of_new_session(account, now), Asked::default()),
+        };
         let token = RefreshToken::first(client.profile, key, self.random.as_ref());
         let ending = requester.ending(EndCause::Replaced, now);
         let room = self.room_for(client, somebody.account(), request, ending).await?;
         let begun = Begun { client, request, requester, token, room, risk, now };
-        let mut asked = Asked::default();
         for _ in 0..=MAX_MISSES {
             let held = self.authn().held(account).await?;
             let remembered = self.device_remembered(&begun, &somebody, &held);
@@ -270,7 +273,16 @@ impl Engine {
             return Ok(());
         }
         if let Some(hook) = &client.hooks.before_login {
-            Box::pin(self.ask_before_login(hook.as_ref(), somebody, request.device, requester)).await?;
+            let methods: Vec<&'static str> = somebody.methods().amr().collect();
+            let asked = LoginAsked {
+                account: somebody.account(),
+                methods: &methods,
+                device: request.device,
+                is_on_known_device: somebody.is_on_known_device(),
+                requester,
+            };
+            let told = (somebody.account().id, "the hook that is asked before a log-in said no");
+            Box::pin(self.ask_before_login(hook.as_ref(), &asked, told)).await?;
         }
         if client.hooks.claims.is_some() {
             asked.claims = Box::pin(self.claims_asked(client, somebody.account(), Some(session))).await?;
