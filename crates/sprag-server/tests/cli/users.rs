@@ -120,6 +120,11 @@ fn an_operator_has_an_address_count_as_confirmed_or_not() {
         redacted(&set(&["--email", "ann@new.example", "--email-verified", "on"]).succeeds()),
         @"changed of account an-id-of-the-length-that-ids-do-have, ann: e-mail address, e-mail address confirmed"
     );
+    set(&["--email", "ann@third.example", "--closes-undo"]).succeeds();
+    assert!(
+        set(&["--role", "editor", "--closes-undo"]).was_misused().contains("--email"),
+        "no undo to close"
+    );
     let args = ["user", "create", "--username", "bob", "--password-stdin"];
     folder.run_with("a long password", &args).succeeds();
     assert_snapshot!(

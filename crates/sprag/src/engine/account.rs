@@ -273,7 +273,7 @@ impl Accounts<'_> {
     }
 
     /// Has an account log in under another user name or e-mail address, in place of the one that it has; `false` if it has
-    /// none of that kind that leads to it.
+    /// none of that kind that leads to it. An address from before is told, and can undo it.
     ///
     /// # Errors
     /// [`Refusal::AccountUnknown`], [`Refusal::NameInvalid`], [`Refusal::NameTaken`]; a [`Fault`].
@@ -290,11 +290,23 @@ impl Accounts<'_> {
         let id = account.id;
         let from = self.leading(&account, told_as).await?.into_iter().next();
         let Some(from) = from else { return Ok(false) };
-        let event = requester.event_of_account(id, EventKind::AccountRenamed, engine.now(), None);
-        let step = Step::Rename { from, to, told_as, text: text.trim().to_owned() };
-        let commit = Commit { account: id, expect: Expect::Anything, steps: vec![step], events: vec![event] };
+        let (now, text) = (engine.now(), text.trim());
+        let event = requester.event_of_account(id, EventKind::AccountRenamed, now, None);
+        let mut steps = vec![Step::Rename { from, to, told_as, text: text.to_owned() }];
+        let is_moved = told_as == NameKind::Email && account.email.as_deref() != Some(text);
+        let letters = engine.letters();
+        let told = is_moved.then(|| letters.telling_old(&account, text, true, requester, now)).flatten();
+        let letter = told.as_ref().map(|(_, message)| message.key);
+        if let Some((undo, message)) = told {
+            steps.extend(undo.map(|undo| Step::PutToken(Box::new(undo))));
+            steps.push(Step::PutMessage(Box::new(message)));
+        }
+        let commit = Commit { account: id, expect: Expect::Anything, steps, events: vec![event] };
         match engine.store.commit(commit).await?.is_done() {
-            true => Ok(true),
+            true => {
+                letter.into_iter().for_each(|key| engine.letter_waits(key));
+                Ok(true)
+            }
             false => Err(Refusal::NameTaken.into()),
         }
     }

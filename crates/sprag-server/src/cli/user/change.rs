@@ -50,6 +50,10 @@ pub(in crate::cli) struct Set {
     /// Whether it administers others; the sessions of one that does so no more end
     #[arg(long)]
     admin: Option<Switch>,
+    /// Tell the address from before of the change, and give it no link by which it is undone within seven days: for one that somebody
+    /// else reads by now
+    #[arg(long, requires = "email")]
+    closes_undo: bool,
     /// Whether the address that it has, or gets by this, counts as confirmed by its owner
     #[arg(long)]
     email_verified: Option<Switch>,
@@ -84,7 +88,7 @@ pub(super) async fn set(engine: &Engine, args: &Set) -> anyhow::Result<ExitCode>
         is_admin: args.admin.map(|admin| admin == Switch::On),
         is_disabled: None,
         is_email_verified: args.email_verified.map(|verified| verified == Switch::On),
-        closes_undo: false,
+        closes_undo: args.closes_undo,
     };
     let changed = match engine.accounts().set(account.id, changes, &requester()).await {
         Err(Error::Refused(Refusal::NameTaken)) => {
