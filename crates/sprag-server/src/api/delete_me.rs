@@ -25,7 +25,7 @@ pub(super) async fn run(context: &RouteContext, mut call: Call) -> Result<Respon
     let (app, accounts) = (&context.app, context.app.engine.accounts());
     // There always is an administrator who may log in: another one has them be none before.
     if accounts.get(caller.key.account).await?.is_admin {
-        return Err(Problem::OwnAccount);
+        return Err(Problem::OwnDeletion);
     }
     let is_fresh = Box::pin(app.engine.factors().is_fresh(&caller, app.fresh_for)).await?;
     let shown =

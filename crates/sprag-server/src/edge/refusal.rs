@@ -40,6 +40,8 @@ pub(crate) enum Problem {
     OwnSession,
     /// An administrator would delete, disable or demote the account they ask with, or set its password.
     OwnAccount,
+    /// An administrator would have their own account deleted, as anybody else may.
+    OwnDeletion,
     /// An administrator asks for the story of a session that there is not.
     NoSuchSession,
     /// A log-in waits for its second factor, or until its account has one.
@@ -138,6 +140,11 @@ impl Problem {
                 &rows::FORBIDDEN,
                 "nobody deletes, disables or demotes the account they ask with, nor sets its password here; change your own password \
                  with the call for that, and have another administrator, or the command line, do the rest",
+            ),
+            Self::OwnDeletion => said(
+                &rows::FORBIDDEN,
+                "an administrator does not delete their own account; have another administrator, or `sprag user set NAME --admin off`, \
+                 take that away first, and ask again then",
             ),
             Self::NoSuchSession => said(
                 &rows::SESSION_UNKNOWN,

@@ -179,3 +179,22 @@ async fn the_last_administrator_deleted_their_own_account() {
     deletes(&world, &root, &json!({})).await.refused(403, "forbidden");
     root.asks(ME).await.is(200);
 }
+
+#[tokio::test]
+async fn an_administrator_deletes_their_own_account_once_another_one_took_that_away() {
+    let world = World::new();
+    let (person, root) = (world.ann().await, world.root().await.logs_in().await);
+    let path = format!("/api/v1/admin/users/{}", person.id);
+    let administers =
+        |is_admin: bool| root.bearer_call("PATCH", &path).json(&json!({ "is_admin": is_admin }));
+    world.sends(administers(true)).await.is(200);
+    let ann = person.logs_in().await;
+    let refused = deletes(&world, &ann, &json!({})).await.refused(403, "forbidden");
+    let told = refused.text();
+    assert!(told.contains("does not delete their own account") && told.contains("--admin off"), "{told}");
+    assert!(!told.contains("password"), "nothing is said of other calls: {told}");
+    ann.asks(ME).await.is(200);
+    world.sends(administers(false)).await.is(200);
+    let ann = person.logs_in().await;
+    deletes(&world, &ann, &json!({})).await.is(202);
+}
