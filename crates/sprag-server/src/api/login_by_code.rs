@@ -29,6 +29,7 @@ pub(crate) const SPEC: Spec = Spec {
         "link_invalid",
         "account_disabled",
         "risk_refused",
+        "login_refused",
         "enrolment_required",
         "second_factor_required",
     ],

@@ -39,6 +39,10 @@ pub(crate) const SPEC: Spec = Spec {
     answer: Answer::Shaped { anywhere: &[Fact::PAIR, Fact::ACCOUNT], each: &[] },
     unavailable: "the service cannot answer just now, and the account may have been made; try again in a \
                   second, and if the name is taken then, try to log in",
+    until_confirmed: Some(
+        "A letter is on its way, by whose link the address is confirmed; until then nobody logs in. Where somebody has the \
+         address already, the answer is the same, and the letter tells them.",
+    ),
     refuses: &[
         "name_invalid",
         "name_taken",

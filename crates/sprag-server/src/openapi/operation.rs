@@ -1,11 +1,15 @@
 //! One route as an OpenAPI operation.
 
+use hyper::StatusCode;
 use serde_json::{Map, Value, json};
+use sprag::engine::Confirmation;
 
 use super::schema::Written;
 use super::security::{security, takes_bearer_instead, takes_cookie};
 use super::{example, refusals, schema};
-use crate::profile::{Answer, Fact, IdOf, Input, Needs, Node, Profile, Route, Transport};
+use crate::profile::{
+    Answer, Client, Fact, IdOf, Input, Needs, Node, Profile, Registration, Route, Transport,
+};
 
 /// What a request may say of itself in a header: 1 to 255 visible characters, and blanks between them.
 const ID_PATTERN: &str = "^[!-~]([ -~]{0,253}[!-~])?$";
@@ -100,8 +104,20 @@ fn responses(profile: &Profile, route: &Route, ids: &[String]) -> Value {
     }
     let mut responses = Map::new();
     responses.insert(route.status.to_string(), answer);
+    if let Some(description) = until_confirmed(profile, route) {
+        let accepted = StatusCode::ACCEPTED.as_u16().to_string();
+        responses.entry(accepted).or_insert_with(|| json!({ "description": description }));
+    }
     responses.extend(refusals::responses(profile, route));
     responses.into()
+}
+
+/// What a 202 means, where whoever registers without being asked to is answered that until their address is confirmed.
+fn until_confirmed(profile: &Profile, route: &Route) -> Option<&'static str> {
+    let Client { confirmation, registration, .. } = &profile.client;
+    let is_open = *registration != Registration::Closed && route.action.is_anonymous(*registration);
+    let is_answered = is_open && *confirmation == Confirmation::Required;
+    route.action.until_confirmed().filter(|_| is_answered)
 }
 
 fn set_cookie(profile: &Profile, route: &Route) -> Option<Value> {

@@ -47,6 +47,8 @@ pub(crate) struct Spec {
     pub(crate) answer: Answer,
     /// The status of its answer, where no profile shapes that.
     pub(crate) status: u16,
+    /// What its 202 means, if it answers that where whoever asks must confirm their address first.
+    pub(crate) until_confirmed: Option<&'static str>,
     /// The codes that it refuses with, besides those that follow from what it needs and takes.
     pub(crate) refuses: &'static [&'static str],
     /// Whether it changes nothing, so that it may be a GET.
@@ -78,6 +80,7 @@ impl Spec {
             takes_id: None,
             answer: Answer::Shaped { anywhere: &[], each: &[] },
             status: 200,
+            until_confirmed: None,
             refuses: &[],
             only_reads: false,
             is_rotation: false,
@@ -306,6 +309,12 @@ impl Action {
     #[must_use]
     pub const fn status(self) -> u16 {
         self.0.status
+    }
+
+    /// What its 202 means, if it answers that where whoever asks must confirm their address first.
+    #[must_use]
+    pub const fn until_confirmed(self) -> Option<&'static str> {
+        self.0.until_confirmed
     }
 
     /// What its answer can tell anywhere.

@@ -100,7 +100,9 @@ pub(crate) fn may_answer(profile: &Profile, route: &Route, code: &str) -> bool {
         }
         "risk_refused" => is(&["login", "login_by_code"]) || shows_more,
         "email_unconfirmed" => is(&["confirm_totp", "add_passkey"]) || shows_more,
-        "login_refused" => is(&["login", "register", "confirm_totp", "add_passkey"]) || shows_more,
+        "login_refused" => {
+            is(&["login", "login_by_code", "register", "confirm_totp", "add_passkey"]) || shows_more
+        }
         "not_found" => is(&["challenge"]),
         _ => panic!("say here which calls answer {code:?}; see docs/adding/a-refusal.md"),
     }
