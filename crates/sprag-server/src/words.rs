@@ -78,6 +78,12 @@ pub(crate) struct Pieces<'a> {
     pub(crate) link: Option<&'a str>,
     /// For how many hours from its writing the link is good.
     pub(crate) hours: Option<i64>,
+    /// For how many days, where that is a whole number of them that is better told so.
+    pub(crate) days: Option<i64>,
+    /// The user name of the account that it is about, where it has one other than the address.
+    pub(crate) username: Option<&'a str>,
+    /// Whether an administrator did it, on the account of somebody else.
+    pub(crate) by_administrator: bool,
     /// From which address it was asked for.
     pub(crate) ip: Option<&'a str>,
     /// When it was asked for, or happened.
@@ -103,9 +109,15 @@ impl<'a> Pieces<'a> {
             at,
             device: news.device.as_deref(),
             place: news.place.as_deref(),
+            by_administrator: news.is_by_administrator,
             ..Self::default()
         }
     }
+}
+
+/// So many hours in days, where people would say it so: a day and two are told in hours.
+pub(crate) fn in_days(hours: i64) -> Option<i64> {
+    (hours > 48 && hours % 24 == 0).then_some(hours / 24)
 }
 
 /// A moment in a letter, or on a page.
@@ -328,11 +340,14 @@ mod tests {
     use super::*;
 
     /// What no translation may leave out.
-    const PIECES: [&str; 10] = [
+    const PIECES: [&str; 13] = [
         "{{ least }}",
         "{{ service }}",
         "{{ address }}",
         "{{ hours }}",
+        "{{ days }}",
+        "{{ username }}",
+        "{% if by_administrator %}",
         "{{ ip }}",
         "{{ name }}",
         "{{ code }}",
@@ -347,6 +362,9 @@ mod tests {
             address: "ann@example.org",
             link: Some("https://example.org/reset?token=spo_x"),
             hours: Some(1),
+            days: None,
+            username: Some("ann"),
+            by_administrator: false,
             ip: Some("192.0.2.7"),
             at: "2026-11-29 22:00 UTC",
             code: Some("012345"),
@@ -399,6 +417,29 @@ mod tests {
                 assert!(html.contains("Ann &lt;b&gt;") && !html.contains("<b>"), "names are no markup");
                 assert!(!html.contains("src="), "nothing is fetched from anywhere");
             }
+        }
+    }
+
+    #[test]
+    fn days_are_told_where_there_are_more_than_two_and_they_are_whole() {
+        for (hours, days) in [(1, None), (24, None), (48, None), (60, None), (72, Some(3)), (336, Some(14))] {
+            assert_eq!(in_days(hours), days, "{hours}");
+        }
+        let words = Words::load(None, Brand::named("Example")).unwrap();
+        let pieces = Pieces { hours: Some(168), days: in_days(168), ..pieces() };
+        for (language, told) in [("en", "7 days"), ("de", "7 Tage"), ("ja", "7 日間")] {
+            let text = words.letter(LetterKind::Invite, language, &pieces, &[]).unwrap().text;
+            assert!(text.contains(told) && !text.contains("168"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_an_administrator_did_is_told_as_such() {
+        let words = Words::load(None, Brand::named("Example")).unwrap();
+        let pieces = Pieces { ip: None, by_administrator: true, ..pieces() };
+        for kind in [LetterKind::EmailChanged, LetterKind::FactorRemoved] {
+            let text = words.letter(kind, "en", &pieces, &[]).unwrap().text;
+            assert!(text.contains("administrator") && !text.contains("192.0.2.7"), "{text}");
         }
     }
 

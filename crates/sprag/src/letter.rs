@@ -16,6 +16,9 @@ use crate::session::AccountId;
 /// Which table a letter is sealed for.
 const TABLE: &[u8] = b"outbox";
 
+/// The longest user name that is told to somebody who may not have chosen it, in characters.
+const MAX_TOLD_USERNAME: usize = 32;
+
 /// What a letter is about.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -151,8 +154,17 @@ pub struct Letter {
     pub more: u32,
     /// By when the link must be used.
     pub expires_at: Option<Timestamp>,
+    /// The user name of the account whose address it asks about, where one is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
     /// From which address it was asked for.
     pub ip: Option<String>,
+    /// Whether an administrator did it to an account of somebody else; then it does not tell from which address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_by_administrator: bool,
+    /// The administrator who asked for it, where one did, until it is known whose account it is about.
+    #[serde(skip)]
+    pub(crate) acting: Option<AccountId>,
     /// When it was asked for.
     pub at: Timestamp,
 }
@@ -178,14 +190,18 @@ impl Letter {
             news: Vec::new(),
             more: 0,
             expires_at: None,
+            username: None,
             ip: requester.ip.clone(),
+            is_by_administrator: false,
+            acting: requester.acting,
             at,
         }
     }
 
     /// To the owner of an account: in the language that they chose, unless whoever asked for it just now reads another; and by what
     /// people call them, where it goes to the address that they confirmed. At any other, somebody reads it who did not choose that
-    /// name, and whoever did would have us write to them.
+    /// name, and whoever did would have us write to them. A letter that asks about an address says of which account, by a user name
+    /// that can be nothing else. From where an administrator works who did something to it, its owner does not learn.
     #[must_use]
     pub fn to_owner_of(self, account: &Account) -> Self {
         let told = &account.particulars;
@@ -194,7 +210,11 @@ impl Letter {
         let called = called.filter(|_| is_theirs).cloned();
         let (own, asked) = (told.language.clone(), self.languages.clone());
         let languages = if self.kind.is_asked_for() { asked.or(own) } else { own.or(asked) };
-        Self { name: called, languages, ..self }
+        let is_by_administrator = self.acting.is_some_and(|administrator| administrator != account.id);
+        let ip = self.ip.filter(|_| !is_by_administrator);
+        let asks_about = self.kind == LetterKind::VerifyEmail;
+        let username = account.username.clone().filter(|name| asks_about && is_plain(name));
+        Self { name: called, languages, username, ip, is_by_administrator, ..self }
     }
 
     /// With a link.
@@ -241,6 +261,13 @@ impl Letter {
     }
 }
 
+/// Whether a user name that a stranger may have chosen is told to whoever reads a letter: it is short, and can be no sentence and no
+/// address of a site.
+fn is_plain(username: &str) -> bool {
+    let is_short = username.chars().count() <= MAX_TOLD_USERNAME;
+    is_short && username.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
+}
+
 fn bound_to(key: &MessageKey) -> [&[u8]; 3] {
     [TABLE, key.account.0.as_bytes(), key.id.as_bytes()]
 }
@@ -270,5 +297,40 @@ mod tests {
             None,
             "the address that it shall have"
         );
+    }
+
+    #[test]
+    fn a_letter_that_asks_about_an_address_says_of_which_account_by_a_name_that_is_no_bait() {
+        let (at, nobody) = (Timestamp(0), Requester::nobody());
+        let told = |kind, username: &str| {
+            let username = Some(username.to_owned());
+            let account = Account { username, ..Account::new(AccountId(Uuid::from_u128(1)), at) };
+            Letter::asked_for(kind, "ann@example.org", &nobody, at).to_owner_of(&account).username
+        };
+        for name in ["ann", "ann_1-2", "アン"] {
+            assert_eq!(told(LetterKind::VerifyEmail, name).as_deref(), Some(name));
+            assert_eq!(told(LetterKind::ResetPassword, name), None);
+        }
+        for bait in ["evil.example", "click here", "evil/x", &"a".repeat(33)] {
+            assert_eq!(told(LetterKind::VerifyEmail, bait), None, "{bait}");
+        }
+    }
+
+    #[test]
+    fn an_owner_does_not_learn_from_where_an_administrator_works() {
+        let (at, administrator) = (Timestamp(0), AccountId(Uuid::from_u128(2)));
+        let requester = Requester {
+            ip: Some("192.0.2.7".to_owned()),
+            acting: Some(administrator),
+            ..Requester::nobody()
+        };
+        let letter = |id| {
+            let letter = Letter::asked_for(LetterKind::EmailChanged, "ann@example.org", &requester, at);
+            letter.to_owner_of(&Account::new(id, at))
+        };
+        let told = letter(AccountId(Uuid::from_u128(1)));
+        assert_eq!((told.ip, told.is_by_administrator), (None, true));
+        let own = letter(administrator);
+        assert_eq!((own.ip.as_deref(), own.is_by_administrator), (Some("192.0.2.7"), false));
     }
 }

@@ -68,6 +68,9 @@ pub struct News {
     pub place: Option<String>,
     /// From which address.
     pub ip: Option<String>,
+    /// Whether an administrator did it: with what, and from where, is theirs and is not told.
+    #[serde(default)]
+    pub is_by_administrator: bool,
 }
 
 #[cfg(test)]

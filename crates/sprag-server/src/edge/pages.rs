@@ -119,6 +119,8 @@ struct Shown {
     /// Which of the texts.
     section: &'static str,
     address: String,
+    /// The user name of the account that it is about, where it is told.
+    username: Option<String>,
     code: Option<String>,
     /// What it tells of.
     news: Vec<News>,
@@ -346,6 +348,12 @@ fn troubled(error: Error, page: Page, sent: &Sent<'_>) -> Shown {
             refused("page_code_wrong").asking(Form::of_code(sent.token))
         }
         Error::Refused(Refusal::EnrolmentRequired) => refused("page_code_enrol"),
+        Error::Refused(Refusal::LoginRefused | Refusal::RiskRefused) => {
+            Shown { status: StatusCode::FORBIDDEN, ..Shown::saying("page_login_refused", "") }
+        }
+        Error::Refused(Refusal::AccountDisabled) => {
+            Shown { status: StatusCode::FORBIDDEN, ..Shown::saying("page_account_disabled", "") }
+        }
         Error::Refused(Refusal::NameTaken) => refused("page_email_taken"),
         Error::Refused(Refusal::RateLimited(_)) => {
             Shown { status: StatusCode::TOO_MANY_REQUESTS, ..Shown::saying("page_later", "") }
@@ -365,7 +373,13 @@ fn written(shared: &Shared, shown: &Shown, languages: Option<&str>) -> Response 
     let nonce = BASE64URL_NOPAD.encode(&shared.app.engine.random::<16>());
     let least = shown.wrong.as_ref().and_then(|wrong| wrong.least);
     let least = least.or(shown.form.as_ref().and_then(|form| form.least));
-    let pieces = Pieces { address: &shown.address, code: shown.code.as_deref(), least, ..Pieces::default() };
+    let pieces = Pieces {
+        address: &shown.address,
+        username: shown.username.as_deref(),
+        code: shown.code.as_deref(),
+        least,
+        ..Pieces::default()
+    };
     let news = shown.news.iter().map(|news| {
         words.lines(news.kind.name(), language, &Pieces::of_news(news, &told_at(news.at), &shown.address))
     });

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use super::links::Links;
 use super::outgoing::{Mailer, Outgoing};
 use crate::metrics::Metrics;
-use crate::words::{Pieces, Words, told_at};
+use crate::words::{Pieces, Words, in_days, told_at};
 
 /// How often the outbox is looked at, if nobody says that something was put there.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -121,6 +121,9 @@ impl Sender {
             address: &letter.to,
             link: link.as_deref(),
             hours,
+            days: hours.and_then(in_days),
+            username: letter.username.as_deref(),
+            by_administrator: letter.is_by_administrator,
             ip: letter.ip.as_deref(),
             at: &at,
             code: letter.code.as_deref(),

@@ -1,6 +1,7 @@
 //! Another address: confirmed at the new one, told to the old one, and undone by whoever has that.
 
 use serde_json::json;
+use sprag::account::NameKind;
 use sprag::engine::{ClientPolicy, NewUser, OpenRequest};
 use sprag::letter::{Letter, LetterKind};
 use sprag::session::{Methods, ProfileId};
@@ -254,6 +255,21 @@ async fn an_address_that_an_administrator_changes_is_told_as_well_and_can_be_und
     world.sends(changes(json!({ "email": "ann@new.example", "closes_undo": true }))).await.is(200);
     let told = world.letters().await;
     assert_eq!((told.len(), told[0].token.is_none()), (1, true));
+    assert_eq!((&told[0].ip, told[0].is_by_administrator), (&None, true), "from where is not told");
     world.sends(changes(json!({ "name": "Ann" }))).await.is(200);
     assert!(world.letters().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_address_that_an_operator_renames_is_told_and_can_be_undone_as_one_that_is_set() {
+    let world = World::new();
+    let person = world.ann().await;
+    let renames = async |email: &str| {
+        let accounts = world.engine.accounts();
+        accounts.rename(person.id, NameKind::Email, email, &nobody()).await.expect("it is free")
+    };
+    assert!(renames("ann@new.example").await);
+    let undo = world.token_by_mail(LetterKind::EmailChanged).await;
+    uses(&world, UNDO, &undo).await.is(200);
+    assert_eq!(address_of(&person).await.as_deref(), Some("ann@example.org"));
 }

@@ -206,7 +206,9 @@ async fn the_page_that_confirms_an_address_asks_before_it_does() {
     world.sends(ann.bearer_call("POST", VERIFICATION)).await.is(202);
     let token = world.token_by_mail(LetterKind::VerifyEmail).await;
     let page = world.is_asked(Call::get(&format!("/verify?token={token}"))).await;
-    assert!(page.text().contains("ann@example.org"), "{}", page.text());
+    let told = page.text();
+    assert!(told.contains("ann@example.org") && told.contains("the account “ann”"), "{told}");
+    assert!(told.contains("whoever made it keeps its password"), "{told}");
     let done = world.is_asked(form("/verify", &token, "")).await;
     assert_eq!(done.status, 200, "{}", done.text());
     let refused = world.is_asked(Call::new("DELETE", "/verify")).await;

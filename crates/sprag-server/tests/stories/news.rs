@@ -9,6 +9,7 @@ use sprag::store::Commit;
 
 use crate::call::{Answer, Call};
 use crate::people::{Device, LOGIN, ME, Person, STEP_UP};
+use crate::second_factor::adds_app;
 use crate::world::{Plan, W, World};
 
 const NOT_ME: &str = "/api/v1/auth/not-me";
@@ -247,4 +248,32 @@ async fn what_happened_early_in_an_hour_was_told_an_hour_late_after_one_letter_h
     assert_eq!(last.news.len(), 1, "what the one before did not tell");
     world.winds(3600);
     assert!(world.letters().await.is_empty());
+}
+
+#[tokio::test]
+async fn letters_told_from_where_an_administrator_works() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let phone = ann.logs_in().await;
+    adds_app(&phone).await;
+    let root = Device::new(&world, "Administration/1.0", "198.51.100.77");
+    let root = world.root().await.logs_in_on(root).await;
+    world.letters().await;
+    let of_ann = |what: &str| format!("/api/v1/admin/users/{}{what}", ann.id);
+    world.sends(root.bearer_call("DELETE", &of_ann("/factors"))).await.is(204);
+    let letters = world.letters().await;
+    let removed = letters.iter().find(|letter| letter.kind == LetterKind::FactorRemoved).expect("a letter");
+    assert_eq!(removed.ip, None);
+    assert!(removed.is_by_administrator);
+    let set = root.bearer_call("POST", &of_ann("/password")).json(&json!({ "password": NEW }));
+    world.sends(set).await.is(204);
+    world.winds(61);
+    let letter = only(&world).await;
+    assert_eq!(kinds(&letter), [NewsKind::Password]);
+    let told = &letter.news[0];
+    assert_eq!((&told.ip, &told.device, &told.place), (&None, &None, &None));
+    assert!(told.is_by_administrator);
+    let page = world.is_asked(Call::get(&format!("/not-me?token={}", letter.token.expect("a link")))).await;
+    assert!(page.text().contains("by an administrator"), "{}", page.text());
+    assert!(!page.text().contains("198.51.100.77"), "{}", page.text());
 }

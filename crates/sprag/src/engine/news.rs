@@ -283,6 +283,11 @@ impl Engine {
     }
 
     fn told(&self, kind: NewsKind, event: &Event) -> News {
+        if event.is_by_administrator() {
+            // With what and from where an administrator works is not for the owner of the account to know.
+            let (device, place, ip) = (None, None, None);
+            return News { kind, at: event.at, device, place, ip, is_by_administrator: true };
+        }
         let about = self.whereabouts.as_ref();
         let device = event.user_agent.as_deref().and_then(|agent| about.device(agent));
         let place = event.ip.as_deref().and_then(|ip| ip.parse().ok()).and_then(|ip| about.place(ip));
@@ -291,7 +296,7 @@ impl Engine {
             place.city.into_iter().chain(country).collect::<Vec<_>>().join(", ")
         });
         let place = place.filter(|place| !place.is_empty());
-        News { kind, at: event.at, device, place, ip: event.ip.clone() }
+        News { kind, at: event.at, device, place, ip: event.ip.clone(), is_by_administrator: false }
     }
 
     /// Until when letters before this one have told what happened: each was sent with what the journal had then. Where none was sent,

@@ -13,7 +13,13 @@ pub(super) async fn look(shared: &Shared, page: Page, token: &str) -> Result<Sho
         Ok::<_, Error>(Shown::saying(section, link.address).asking(Form::of(token)))
     };
     match page {
-        Page::Verify => of(Purpose::VerifyEmail, "page_verify").await,
+        Page::Verify => {
+            let link = letters.link(Purpose::VerifyEmail, token).await?;
+            let account = shared.app.engine.accounts().get(link.account).await?;
+            // Whoever was sent this by what somebody else did sees by it that the account is none of theirs.
+            let username = account.username.filter(|name| *name != link.address);
+            Ok(Shown { username, ..Shown::saying("page_verify", link.address) }.asking(Form::of(token)))
+        }
         Page::Reset => {
             let shown = of(Purpose::ResetPassword, "page_reset").await?;
             Ok(shown.asking(Form::of_password(token)))
