@@ -8,12 +8,15 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value, json};
 use sprag::Fault;
 use sprag::account::Account;
+use sprag::audit::NOBODY;
 use sprag::hooks::{AsksClaims, BeforeLogin, Hooks, LoginAsked, WhenAway};
+use sprag::letter::LetterKind;
 use sprag::session::SessionId;
 
 use crate::call::{Answer, Call};
-use crate::people::{LOGIN, REFRESH};
-use crate::world::{Plan, W, World, our_profile, second_profile};
+use crate::moved_on::open_house;
+use crate::people::{COOKIE, LOGIN, REFRESH, REGISTER};
+use crate::world::{ORIGIN, Plan, W, World, our_profile, second_profile};
 
 /// Another system: what it answers now, and how often it was asked.
 #[derive(Default)]
@@ -48,7 +51,8 @@ impl Other {
 #[async_trait]
 impl BeforeLogin for Other {
     async fn may_log_in(&self, login: &LoginAsked<'_>) -> Result<bool, Fault> {
-        assert_eq!((login.account.username.as_deref(), login.methods), (Some("ann"), ["pwd"].as_slice()));
+        assert!(["ann", "carol"].contains(&login.account.username.as_deref().expect("a user name")));
+        assert!([["pwd"], ["mail"]].iter().any(|methods| login.methods == methods), "{:?}", login.methods);
         Ok(self.answer()? == json!(true))
     }
 }
@@ -203,4 +207,102 @@ async fn a_profile_without_hooks_asks_nobody() {
     let token = json!({ "refresh_token": pair.refresh_token() });
     world.sends(Call::post("/second/refresh").json(&token)).await.is(200);
     assert_eq!(other.was_asked(), 0);
+}
+
+/// A world in which the link of a letter logs in wherever it is opened.
+fn with_links(hooks: Hooks) -> World {
+    let line =
+        "registration = \"admin\"\noffers = [\"send_code\", \"login_by_code\"]\nlogin_link = \"anywhere\"\n";
+    let profiles = vec![our_profile(&[("registration = \"admin\"\n", line)])];
+    World::planned(Plan { hooks, profiles, ..Plan::default() })
+}
+
+/// Follows the link of a letter on the server's own page.
+async fn follows_link(world: &World) -> Answer {
+    let asked = Call::post("/api/v1/auth/code").json(&json!({ "email": "ann@example.org" }));
+    world.sends(asked).await.is(202);
+    let token = world.token_by_mail(LetterKind::LogIn).await;
+    sends_link(world, &token).await
+}
+
+async fn sends_link(world: &World, token: &str) -> Answer {
+    world.is_asked(Call::post("/code").form(&[("token", token)]).header("origin", ORIGIN)).await
+}
+
+#[tokio::test]
+async fn the_page_of_a_letters_link_went_past_the_hook_that_says_who_may_log_in() {
+    let other = Other::answering(json!(false));
+    let world = with_links(Hooks { before_login: Some(Arc::clone(&other) as _), ..Hooks::default() });
+    let person = world.ann().await;
+    let before = person.journal().await;
+    let asked = Call::post("/api/v1/auth/code").json(&json!({ "email": "ann@example.org" }));
+    world.sends(asked).await.is(202);
+    let token = world.token_by_mail(LetterKind::LogIn).await;
+    let refused = sends_link(&world, &token).await;
+    assert_eq!((refused.status, other.was_asked()), (403, 1), "{}", refused.text());
+    assert!(refused.text().contains("This log-in was refused"), "{}", refused.text());
+    assert!(refused.set_cookies().is_empty(), "no session was opened");
+    assert_eq!(person.journal_since(&before).await, ["warning login_refused"]);
+    other.says(None);
+    assert_eq!(sends_link(&world, &token).await.status, 503);
+    other.says(Some(json!(true)));
+    let opened = sends_link(&world, &token).await;
+    assert_eq!(opened.status, 200, "the link was not spent: {}", opened.text());
+    assert!(opened.cookie(COOKIE).is_some(), "a session");
+}
+
+#[tokio::test]
+async fn the_session_of_a_letters_link_has_the_claims_that_another_system_tells() {
+    let other = Other::answering(json!({ "plan": "paid" }));
+    let hooks = Hooks { claims: Some((Arc::clone(&other) as _, WhenAway::Refuse)), ..Hooks::default() };
+    let world = with_links(hooks);
+    world.ann().await;
+    assert_eq!((follows_link(&world).await.status, other.was_asked()), (200, 1));
+    other.says(None);
+    let refused = follows_link(&world).await;
+    assert_eq!(refused.status, 503, "nobody says what the token shall tell: {}", refused.text());
+    assert!(refused.set_cookies().is_empty());
+}
+
+fn registers() -> Call {
+    let body =
+        json!({ "username": "carol", "email": "carol@example.org", "password": "carol's battery staple" });
+    Call::post(REGISTER).json(&body)
+}
+
+#[tokio::test]
+async fn whoever_was_refused_as_they_registered_left_an_account_that_kept_their_name() {
+    let other = Other::answering(json!(false));
+    let world = open_house(Hooks { before_login: Some(Arc::clone(&other) as _), ..Hooks::default() });
+    let is_nobody = async || world.engine.accounts().find("carol").await.is_err();
+    world.sends(registers()).await.refused(403, "login_refused");
+    assert_eq!((other.was_asked(), is_nobody().await), (1, true));
+    let told = world.journal(NOBODY).await;
+    assert!(told.contains(&"warning login_refused".to_owned()), "under no account: {told:?}");
+    other.says(None);
+    world.sends(registers()).await.refused(503, "unavailable");
+    assert_eq!((other.was_asked(), is_nobody().await), (1, true));
+    other.says(Some(json!(true)));
+    let pair = world.sends(registers()).await.is(201);
+    assert!(!pair.access_token().is_empty());
+    assert_eq!(other.was_asked(), 1, "once for the account and its first session");
+    world.sends(registers()).await.refused(409, "name_taken");
+    assert_eq!(other.was_asked(), 0, "nobody is asked about a name that is taken");
+}
+
+#[tokio::test]
+async fn no_account_is_made_where_nobody_says_what_its_first_token_shall_tell() {
+    let other = Arc::<Other>::default();
+    let hooks = Hooks { claims: Some((Arc::clone(&other) as _, WhenAway::Stale)), ..Hooks::default() };
+    let world = open_house(hooks);
+    world.sends(registers()).await.refused(503, "unavailable");
+    assert!(world.engine.accounts().find("carol").await.is_err());
+    other.was_asked();
+    other.says(Some(json!({ "plan": "paid" })));
+    let pair = world.sends(registers()).await.is(201);
+    assert_eq!((claim(&pair, "plan"), other.was_asked()), (json!("paid"), 1));
+    other.says(None);
+    let body = json!({ "username": "carol", "password": "carol's battery staple" });
+    let again = world.sends(Call::post(LOGIN).json(&body)).await.is(200);
+    assert_eq!(claim(&again, "plan"), json!("paid"), "what was said at the sign-up is kept");
 }
