@@ -161,6 +161,35 @@ async fn r49_a_log_in_may_be_gone_on_with_five_times_and_a_code_used_before_cost
     tries(&device, &token, &phone.code_in(0)).await.is(200);
 }
 
+/// Apps show a code in two halves, and people type it so: it is the code that they see, and no other one.
+#[tokio::test]
+async fn r49_a_code_that_was_used_worked_once_more_with_blanks_between_its_digits() {
+    let world = World::new();
+    let ann = world.ann().await;
+    let phone = adds_app(&ann.logs_in().await).await;
+    let device = laptop(&world);
+    let spelled = |code: &str| {
+        let (first, last) = code.split_at(3);
+        let apart = code.chars().map(|digit| format!("{digit} ")).collect::<String>();
+        [format!("{first} {last}"), format!(" {first}\u{a0}{last} "), apart]
+    };
+    let token = waits(&ann, &device).await;
+    let journal = ann.journal().await;
+    // Twice as many as there are tries of a code that is none of the account's.
+    for used in [&phone.code_in(0); 4].into_iter().flat_map(|used| spelled(used)) {
+        tries(&device, &token, &used).await.refused(403, "code_wrong");
+    }
+    assert!(ann.journal_since(&journal).await.is_empty(), "it was known as used, and is no guess");
+    let [typed, ..] = spelled(&phone.next_code());
+    tries(&device, &token, &typed).await.is(200);
+    let token = waits(&ann, &device).await;
+    let opened = world.rows(ann.id).await.len();
+    for used in spelled(&phone.code_in(0)).into_iter().chain([phone.code_in(0)]) {
+        tries(&device, &token, &used).await.refused(403, "code_wrong");
+    }
+    assert_eq!(world.rows(ann.id).await.len(), opened, "no session was opened by it");
+}
+
 /// The world limits nothing: this budget holds all the same, and neither a log-in nor another device makes it whole.
 #[tokio::test]
 async fn r49_guesses_of_a_code_have_a_budget_that_logging_in_again_does_not_reset() {
