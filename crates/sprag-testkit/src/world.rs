@@ -81,6 +81,8 @@ pub struct Plan {
     pub rates: Rates,
     /// Whether accounts know their devices.
     pub knows_devices: bool,
+    /// For how long a device is not asked for a second factor; `None` where it is always asked.
+    pub remember_for: Option<Duration>,
     /// Whoever knows which passwords were stolen, if anybody is asked.
     pub breaches: Option<Arc<dyn Breaches>>,
     /// What our profile has other systems asked.
@@ -103,6 +105,7 @@ impl Default for Plan {
             proof_of_work: None,
             rates: Rates::off(),
             knows_devices: false,
+            remember_for: Some(Duration::from_secs(days(30))),
             breaches: None,
             hooks: Hooks::default(),
         }
@@ -169,6 +172,7 @@ impl World {
         let engine = engine.passwords(rules);
         let Plan { profiles, other_origins, proxies, places, risk, knows_devices, rates, hooks, .. } = plan;
         let (refresh_rates, proof_of_work) = (plan.refresh_rates, plan.proof_of_work);
+        let engine = engine.remembers_devices_for(plan.remember_for);
         let places = Arc::new(places);
         let engine = engine.limits(limits).rates(rates).whereabouts(Arc::clone(&places) as _);
         let engine = if let Some(risk) = risk { engine.risk(risk) } else { engine };
