@@ -6,7 +6,7 @@ use sprag::risk::RiskPolicy;
 
 use crate::call::{Answer, Call};
 use crate::people::{COOKIE, DEVICE_COOKIE, Device, LOGIN, ME, REFRESH};
-use crate::world::{ORIGIN, Plan, World, our_profile};
+use crate::world::{ORIGIN, Plan, World, days, our_profile};
 
 const NEW: &str = "another good password";
 
@@ -94,6 +94,35 @@ async fn whoever_says_that_it_was_not_them_sees_what_the_letter_told_and_may_end
     let reset = token_in(&done);
     let done = sends(&world, "/reset", &[("token", &reset), ("new_password", NEW)]).await;
     assert_eq!(done.status, 200, "{}", done.text());
+}
+
+#[tokio::test]
+async fn an_account_in_its_grace_is_kept_by_the_form_of_a_page_and_by_no_look_at_it() {
+    let world = World::new();
+    let person = world.ann().await;
+    let ann = person.logs_in().await;
+    let erase_at = async || {
+        let account = world.engine.accounts().get(person.id).await.expect("it is there");
+        account.erase_at
+    };
+    world.sends(ann.bearer_call("POST", "/api/v1/auth/me/delete").json(&json!({}))).await.is(202);
+    let due = erase_at().await.expect("it is to be erased");
+    let token = world.token_by_mail(LetterKind::AccountDeletion).await;
+    looks(&world, "/delete", &token).await;
+    let other = sends(&world, "/delete", &[("token", &token[..token.len() - 1])]).await;
+    assert_eq!(other.status, 400, "{}", other.text());
+    assert_eq!(erase_at().await, Some(due), "nothing has changed by that");
+    let kept = sends(&world, "/delete", &[("token", &token)]).await;
+    assert_eq!(kept.status, 200, "{}", kept.text());
+    assert!(kept.text().contains("Your account is kept") && kept.set_cookies().is_empty(), "{}", kept.text());
+    assert_eq!(erase_at().await, None);
+    is_gone(&world, "/delete", &token).await;
+    let told = person.journal().await;
+    assert_eq!(told.last().map(String::as_str), Some("deletion_called_off"), "{told:?}");
+    world.winds(days(90));
+    let erased = world.engine.accounts().erase_due(|_, _| ()).await.expect("a store that works");
+    assert_eq!(erased, 0, "its time has come and gone");
+    person.logs_in().await;
 }
 
 fn with_codes(line: &str) -> World {
