@@ -114,13 +114,26 @@ async fn who_has_a_factor_may_have_a_shorter_password_and_who_has_none_may_not()
 }
 
 #[tokio::test]
-async fn an_account_without_a_password_gets_one_from_whoever_is_fresh() {
+async fn an_account_without_a_password_gets_one_and_another_address_from_whoever_is_fresh_and_nobody_else() {
     let world = World::new();
     let user = NewUser { email: Some("eve@example.org"), ..NewUser::default() };
     let account = world.engine.accounts().create(user, &nobody()).await.expect("an account");
     let web = ClientPolicy::new(ProfileId(1), "sprag");
-    let eve = world.engine.authn().vouch_for(account.id, Methods::MAIL).await.expect("it is there");
-    let pair = world.engine.open_session(&web, eve, OpenRequest::default(), &nobody()).await.expect("open");
+    let opens = async || {
+        let eve = world.engine.authn().vouch_for(account.id, Methods::MAIL).await.expect("it is there");
+        world.engine.open_session(&web, eve, OpenRequest::default(), &nobody()).await.expect("open")
+    };
+    let stale = opens().await;
+    let moves = || Call::post(EMAIL).bearer(&stale.access_token).json(&json!({ "email": "eve@new.example" }));
+    world.sends(moves()).await.is(202);
+    assert_eq!(world.letters().await.len(), 1, "whoever is fresh needs no password for another address");
+    world.winds(601);
+    let late = Call::post(PASSWORD).bearer(&stale.access_token).json(&json!({ "new_password": NEW }));
+    for call in [late, moves()] {
+        world.sends(call).await.refused(403, "step_up_required");
+    }
+    assert!(world.letters().await.is_empty());
+    let pair = opens().await;
     let call = |body: Value| Call::post(PASSWORD).bearer(&pair.access_token).json(&body);
     let with = json!({ "current_password": "any that there is", "new_password": NEW });
     world.sends(call(with)).await.refused(403, "current_password_wrong");
