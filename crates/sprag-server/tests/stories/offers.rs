@@ -6,6 +6,7 @@ use sprag::factor::totp::Seed;
 use sprag_server::profile::{Input, Profile, Route, builtin_names};
 
 use crate::call::{Answer, Call};
+use crate::people::Person;
 use crate::second_factor::adds_app;
 use crate::world::{ORIGIN, Plan, World};
 
@@ -26,6 +27,24 @@ pub(super) fn call_of(
     let body: Map<_, _> =
         fields.filter_map(|field| Some((field.name.clone(), means(field.input)?))).collect();
     call.json(&body.into())
+}
+
+/// A shipped profile with everything that it can offer.
+pub(super) fn offering_all(name: &str) -> Profile {
+    let mut profile = Profile::builtin(name).expect("a shipped profile").expect("it can be read");
+    let all = profile.can_offer();
+    assert!(profile.offer(&all).iter().all(|is_known| *is_known), "{name}");
+    profile
+}
+
+/// A log-in of ann's, with what her device keeps where it was remembered.
+fn log_in(profile: &Profile, ann: &Person<'_>, device_token: Option<&str>) -> Call {
+    call_of(profile, "login", "", |input| match input {
+        Input::Name | Input::Email => Some("ann@example.org".into()),
+        Input::Password => Some(ann.password.clone().into()),
+        Input::DeviceToken => device_token.map(Value::from),
+        _ => None,
+    })
 }
 
 /// The access token, by the name that the profile has for it.
@@ -59,20 +78,10 @@ async fn a_call_that_is_off_is_answered_like_a_path_that_was_never_there() {
 #[tokio::test]
 async fn every_profile_asks_for_a_second_factor_in_its_own_shape_once_it_offers_one() {
     for name in builtin_names() {
-        let mut profile = Profile::builtin(name).expect("a shipped profile").expect("it can be read");
-        let all = profile.can_offer();
-        assert!(profile.offer(&all).iter().all(|is_known| *is_known), "{name}");
+        let profile = offering_all(name);
         let world = World::planned(Plan { profiles: vec![profile.clone()], ..Plan::default() });
         let ann = world.ann().await;
-        let (password, email) = (ann.password.clone(), "ann@example.org");
-        let log_in = || {
-            call_of(&profile, "login", "", |input| match input {
-                Input::Name | Input::Email => Some(email.into()),
-                Input::Password => Some(password.clone().into()),
-                _ => None,
-            })
-        };
-        let access = access_token(&world.is_asked(log_in()).await.is(200));
+        let access = access_token(&world.is_asked(log_in(&profile, &ann, None)).await.is(200));
         let begun = call_of(&profile, "add_totp", "", |_| None).bearer(&access);
         let begun = world.is_asked(begun).await.is(200);
         let seed = Seed::from_base32(&begun.field("secret"), None).expect("a seed");
@@ -82,7 +91,7 @@ async fn every_profile_asks_for_a_second_factor_in_its_own_shape_once_it_offers_
         world.is_asked(confirm.bearer(&access)).await.is(200);
         world.winds(30);
 
-        let asked = world.is_asked(log_in()).await.is(401);
+        let asked = world.is_asked(log_in(&profile, &ann, None)).await.is(401);
         assert_eq!(asked.code(), "second_factor_required", "{name}: {}", asked.text());
         let token = asked.field("mfa_token");
         let shows = call_of(&profile, "login_factor", "", |input| match input {
@@ -96,13 +105,7 @@ async fn every_profile_asks_for_a_second_factor_in_its_own_shape_once_it_offers_
         let access = access_token(&opened);
         world.is_asked(call_of(&profile, "factors", "", |_| None).bearer(&access)).await.is(200);
 
-        let remembered = call_of(&profile, "login", "", |input| match input {
-            Input::Name | Input::Email => Some(email.into()),
-            Input::Password => Some(password.clone().into()),
-            Input::DeviceToken => Some(device.clone().into()),
-            _ => None,
-        });
-        world.is_asked(remembered).await.is(200);
+        world.is_asked(log_in(&profile, &ann, Some(&device))).await.is(200);
     }
 }
 
@@ -110,18 +113,11 @@ async fn every_profile_asks_for_a_second_factor_in_its_own_shape_once_it_offers_
 #[tokio::test]
 async fn a_log_in_that_waited_for_a_factor_is_told_its_pair_by_the_names_of_the_profile() {
     for name in builtin_names() {
-        let mut profile = Profile::builtin(name).expect("a shipped profile").expect("it can be read");
-        let all = profile.can_offer();
-        profile.offer(&all);
+        let mut profile = offering_all(name);
         profile.client.second_factor = SecondFactor::Required;
         let world = World::planned(Plan { profiles: vec![profile.clone()], ..Plan::default() });
         let ann = world.ann().await;
-        let log_in = call_of(&profile, "login", "", |input| match input {
-            Input::Name | Input::Email => Some("ann@example.org".into()),
-            Input::Password => Some(ann.password.clone().into()),
-            _ => None,
-        });
-        let asked = world.is_asked(log_in).await.is(401);
+        let asked = world.is_asked(log_in(&profile, &ann, None)).await.is(401);
         let token = asked.field("mfa_token");
         let is_token = |input| (input == Input::MfaToken).then(|| token.clone().into());
         let begun = world.is_asked(call_of(&profile, "add_totp", "", is_token)).await.is(200);

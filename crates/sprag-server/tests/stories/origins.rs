@@ -2,9 +2,9 @@
 
 use hyper::header::HeaderMap;
 use serde_json::json;
-use sprag_server::profile::Profile;
 
 use crate::call::{Answer, Call};
+use crate::offers::offering_all;
 use crate::people::{LOGIN, LOGOUT, ME, REFRESH, Way};
 use crate::world::{ORIGIN, Plan, W, World};
 
@@ -194,9 +194,7 @@ async fn r36_no_foreign_site_logs_a_visitor_in() {
 #[tokio::test]
 async fn r36_nor_by_a_refresh_token_in_a_form_where_the_answer_sets_a_cookie_besides() {
     for action in ["refresh", "step_up"] {
-        let mut profile = Profile::builtin("express-mongo").expect("it is shipped").expect("it is right");
-        let all = profile.can_offer();
-        profile.offer(&all);
+        let profile = offering_all("express-mongo");
         let found = profile.wire.routes.iter().find(|route| route.action.name() == action);
         let path = found.expect("a route").path.clone();
         let world = World::planned(Plan { profiles: vec![profile], ..Plan::default() });
