@@ -3,7 +3,11 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::given::an_empty_folder;
+use serde_json::{Value, json};
+use sprag::clock::{Clock as _, SystemClock};
+use sprag::factor::totp::Seed;
+
+use crate::given::{ANNS_PASSWORD, Server, an_empty_folder};
 
 const SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
@@ -50,4 +54,54 @@ fn what_an_account_has_of_second_factors_is_shown_without_a_secret_and_taken_awa
     assert!(folder.run(&["user", "factors", "nobody"]).fails().contains("nobody"));
     let journal = folder.run(&["audit", "list"]).succeeds();
     assert!(journal.contains("factor_removed"), "{journal}");
+}
+
+/// A mail server that is never there, so that letters go on waiting in the outbox, where they can be looked at.
+const NOWHERE: &str = "smtp://127.0.0.1:9";
+
+/// Posts something with the access token of a pair, and gives what was answered.
+fn posts(server: &Server, pair: &Value, path: &str, body: &Value) -> Value {
+    let (token, body) = (pair["access_token"].as_str().unwrap(), body.to_string());
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n",
+        body.len()
+    );
+    let (status, answer) = server.ask(&head, &body);
+    assert_eq!(status, 200, "{path}: {answer}");
+    answer
+}
+
+#[test]
+fn whoever_is_logged_in_is_logged_out_by_a_reset_of_their_factors_and_told_of_it_by_a_letter() {
+    let folder = an_empty_folder().set("SPRAG_MAIL_URL", NOWHERE);
+    let create = ["user", "create", "--username", "ann", "--email", "ann@example.org", "--password-stdin"];
+    folder.run_with(ANNS_PASSWORD, &create).succeeds();
+    let server = folder.serve();
+    let phone = server.log_in("ann", ANNS_PASSWORD, Some("phone"));
+    let begun = posts(&server, &phone, "/api/v1/auth/factors/totp", &json!({}));
+    let seed = Seed::from_base32(begun["secret"].as_str().unwrap(), None).unwrap();
+    let confirm = format!("/api/v1/auth/factors/totp/{}/confirm", begun["id"].as_str().unwrap());
+    posts(&server, &phone, &confirm, &json!({ "code": seed.code(SystemClock.now()) }));
+    let asked = json!({ "username": "ann", "password": ANNS_PASSWORD });
+    let (status, waiting) = server.post("/api/v1/auth/login", &asked);
+    assert_eq!((status, &waiting["code"]), (401, &json!("second_factor_required")));
+    let told = |kind: &str| {
+        let letters = folder.json(&["mail", "list", "--json"]);
+        let letters = letters.as_array().unwrap().clone().into_iter();
+        letters.filter(|letter| letter["kind"] == kind).collect::<Vec<Value>>()
+    };
+    assert_eq!((told("factor_added").len(), told("factor_removed").len()), (1, 0));
+
+    let said = folder.run(&["user", "reset-factors", "ann"]).succeeds();
+    assert!(said.contains("; 1 session ended."), "{said}");
+    let (status, refused) = server.refresh(&phone);
+    assert_eq!((status, &refused["cause"]), (401, &json!("admin")), "{refused}");
+    let letters = told("factor_removed");
+    let [letter] = &letters[..] else { panic!("one letter, not {letters:?}") };
+    assert_eq!(letter["to"], "ann@example.org");
+    let goes_on = json!({ "mfa_token": waiting["mfa_token"], "code": "000000" });
+    let (status, refused) = server.post("/api/v1/auth/login/factor", &goes_on);
+    assert_eq!((status, &refused["code"]), (400, &json!("link_invalid")), "what waited goes on no more");
+    server.log_in("ann", ANNS_PASSWORD, Some("phone"));
 }
