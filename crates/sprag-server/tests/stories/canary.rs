@@ -1,6 +1,6 @@
 //! Canaries: whatever was handed out or typed is found nowhere afterwards, and whatever is found opens nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,6 +15,7 @@ use sprag::session::{Generation, ProfileId};
 use sprag::token::{Encoding, RefreshToken};
 
 use crate::call::Call;
+use crate::canary_letters::{a_day_of_letters, with_letters};
 use crate::people::{Device, LOGIN, ME, Person, REFRESH, REGISTER, Way};
 use crate::seam::Mood;
 use crate::world::{W, World, key};
@@ -116,7 +117,7 @@ fn forged(world: &World, session: sprag::session::SessionId, ann: &Person<'_>, s
 }
 
 /// The forms in which somebody might write a secret.
-fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
     let texts = [
         BASE64.encode(secret),
         BASE64URL_NOPAD.encode(secret),
@@ -145,7 +146,8 @@ fn canaries(world: &World) -> Vec<Vec<u8>> {
             canaries.insert(signature.into());
         }
     }
-    for typed in TYPED.iter().copied().chain(["ann's battery staple", "root's battery staple"]) {
+    let owns = ["ann's battery staple", "bob's battery staple", "root's battery staple"];
+    for typed in TYPED.into_iter().chain(owns) {
         canaries.extend(forms(typed.as_bytes()));
     }
     let ring: serde_json::Value = serde_json::from_str(&world.engine.keys().to_json()).expect("JSON");
@@ -158,21 +160,58 @@ fn canaries(world: &World) -> Vec<Vec<u8>> {
     canaries.into_iter().collect()
 }
 
+/// How much of a canary is looked for first. None is shorter.
+const BEGINNING_BYTES: usize = 8;
+
 fn assert_free_of(canaries: &[Vec<u8>], place: &str, content: &[u8]) {
+    let mut beginnings: HashMap<&[u8], Vec<&[u8]>> = HashMap::new();
     for canary in canaries {
-        let found = content.windows(canary.len()).position(|window| window == canary);
-        let text = String::from_utf8_lossy(canary);
-        assert!(found.is_none(), "{place} has {text} at byte {found:?}");
+        beginnings.entry(&canary[..BEGINNING_BYTES]).or_default().push(canary);
+    }
+    for (at, window) in content.windows(BEGINNING_BYTES).enumerate() {
+        for canary in beginnings.get(window).into_iter().flatten() {
+            let text = String::from_utf8_lossy(canary);
+            assert!(!content[at..].starts_with(canary), "{place} has {text} at byte {at}");
+        }
+    }
+}
+
+/// Whether a text stands somewhere by itself, and not within a longer number, moment or id.
+fn stands_alone(content: &[u8], text: &str) -> bool {
+    let is_free = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-');
+    let mut windows =
+        content.windows(text.len()).enumerate().filter(|(_, window)| *window == text.as_bytes());
+    windows.any(|(at, _)| {
+        let (before, after) = (content[..at].last(), content.get(at + text.len()));
+        is_free(before) && before != Some(&b'.') && is_free(after)
+    })
+}
+
+#[test]
+fn a_code_is_found_by_itself_and_not_within_something_else() {
+    for text in ["123456", "code=123456,", "{\"code\":\"123456\"}", "x 0123456 123456"] {
+        assert!(stands_alone(text.as_bytes(), "123456"), "{text}");
+    }
+    for text in ["", "12345", "0123456", "1234567", "12:00:00.123456Z", "ab123456", "0000-123456-00"] {
+        assert!(!stands_alone(text.as_bytes(), "123456"), "{text}");
     }
 }
 
 #[tokio::test]
 async fn r10_r52_f18_nothing_handed_out_or_typed_is_found_in_logs_database_journal_or_metrics() {
     log();
-    let world = World::new();
+    let world = with_letters();
     a_long_day(&world).await;
+    let confided = a_day_of_letters(&world).await;
     tracing::trace!("the finest level is heard");
-    let canaries = canaries(&world);
+    let mut canaries = canaries(&world);
+    assert!(confided.secrets.len() > 200 && confided.codes.len() >= 6, "it was another long day");
+    canaries.extend(confided.secrets);
+    for row in ["outbox where sealed is not null", "one_time_token", "credential where kind = 'remembered'"] {
+        let count = format!("select count(*) from {row}");
+        let count: i64 = world.database().query_row(&count, [], |row| row.get(0)).expect("a count");
+        assert!(count > 0, "there is {row}");
+    }
 
     let log = log().lock().unwrap_or_else(PoisonError::into_inner).clone();
     let text = String::from_utf8_lossy(&log);
@@ -186,6 +225,14 @@ async fn r10_r52_f18_nothing_handed_out_or_typed_is_found_in_logs_database_journ
         ("the journal".to_owned(), format!("{:#?}", world.entries(NOBODY).await).into_bytes()),
         ("the metrics".to_owned(), world.sends(Call::get("/metrics")).await.body),
     ];
+    let columns = columns(&world);
+    for code in &confided.codes {
+        for (place, content) in &places {
+            assert!(!stands_alone(content, code), "{place} has the code {code}");
+        }
+        let found = columns.iter().find(|value| stands_in(value, code));
+        assert!(found.is_none(), "a column has the code {code}: {found:?}");
+    }
     for entry in fs::read_dir(world.folder.path()).expect("a folder") {
         let path = entry.expect("a file").path();
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
@@ -201,21 +248,39 @@ async fn r10_r52_f18_nothing_handed_out_or_typed_is_found_in_logs_database_journ
 
 /// Every text and blob of the database.
 fn values(world: &World) -> BTreeSet<Vec<u8>> {
+    let values = columns(world).into_iter();
+    values
+        .filter_map(|value| match value {
+            Sql::Text(text) => Some(text.into_bytes()),
+            Sql::Blob(bytes) => Some(bytes),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Whether a value of the database is a text, or has it.
+pub(super) fn stands_in(value: &Sql, text: &str) -> bool {
+    match value {
+        Sql::Text(found) => stands_alone(found.as_bytes(), text),
+        Sql::Blob(bytes) => bytes.windows(text.len()).any(|window| window == text.as_bytes()),
+        Sql::Integer(number) => number.to_string() == text,
+        Sql::Null | Sql::Real(_) => false,
+    }
+}
+
+/// Every value of the database.
+pub(super) fn columns(world: &World) -> Vec<Sql> {
     let connection = world.database();
     let mut tables = connection.prepare("select name from sqlite_master where type = 'table'").expect("SQL");
     let tables = tables.query_map([], |row| row.get::<_, String>(0)).expect("tables");
     let tables: Vec<String> = tables.map(|name| name.expect("a name")).collect();
-    let mut values = BTreeSet::new();
+    let mut values = Vec::new();
     for table in tables {
         let mut statement = connection.prepare(&format!("select * from \"{table}\"")).expect("SQL");
         let columns = statement.column_count();
         let mut rows = statement.query([]).expect("rows");
         while let Some(row) = rows.next().expect("a row") {
-            values.extend((0..columns).filter_map(|column| match row.get(column).expect("a value") {
-                Sql::Text(text) => Some(text.into_bytes()),
-                Sql::Blob(bytes) => Some(bytes),
-                _ => None,
-            }));
+            values.extend((0..columns).map(|column| row.get::<_, Sql>(column).expect("a value")));
         }
     }
     values

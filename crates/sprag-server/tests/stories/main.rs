@@ -9,6 +9,7 @@ mod administrators_look;
 mod amended;
 mod authentication;
 mod canary;
+mod canary_letters;
 mod challenges;
 mod change_again;
 mod codes;
