@@ -1,4 +1,4 @@
-//! A walk at random over all calls, of somebody who knows the password and reads the mail: it opens nothing.
+//! A walk at random over all calls and pages, of somebody who knows the password and reads the mail: it opens nothing.
 
 use axum::http::Method;
 use serde_json::{Map, Value, json};
@@ -7,13 +7,16 @@ use sprag_server::profile::{Input, Route};
 
 use crate::call::{Answer, Call};
 use crate::passkey::Key;
-use crate::people::{Device, Person};
+use crate::people::{DEVICE_COOKIE, Device, Person};
 use crate::second_factor::laptop;
-use crate::world::{Plan, World, our_profile};
+use crate::world::{ORIGIN, Plan, World, our_profile};
 
-const STEPS: u32 = 1500;
+const STEPS: u32 = 2000;
 const OPTIONS: &str = "/api/v1/auth/factors/passkey/options";
 const PASSKEY: &str = "/api/v1/auth/factors/passkey";
+
+/// The server's own pages, to which the links of letters lead.
+const PAGES: [&str; 8] = ["/code", "/reset", "/undo", "/not-me", "/email", "/delete", "/verify", "/invite"];
 
 /// What the thief has: each kind of thing that a field may hold, the newest last.
 struct Pockets {
@@ -77,7 +80,31 @@ impl Pockets {
         call.json(&body.into())
     }
 
+    /// A look at a page, or its form.
+    fn page(&mut self) -> Call {
+        let page = PAGES[self.pick(PAGES.len())];
+        let token = self.one_of(&[self.mailed.clone(), self.waiting.clone()].concat());
+        if self.pick(4) == 0 {
+            return Call::get(&format!("{page}?token={token}"));
+        }
+        let code = self.one_of(&self.codes.clone());
+        let password = self.password.clone();
+        let mut fields = vec![("token", token.as_str()), ("new_password", password.as_str())];
+        for field in [("code", code.as_str()), ("everywhere", "true")] {
+            if self.pick(2) == 0 {
+                fields.push(field);
+            }
+        }
+        Call::post(page).form(&fields).header("origin", ORIGIN)
+    }
+
     fn keeps(&mut self, answer: &Answer) {
+        let reset = Some(answer.field("reset_token")).filter(|token| !token.is_empty());
+        for token in reset.into_iter().chain(token_of_form(answer)) {
+            if !self.mailed.contains(&token) && !self.waiting.contains(&token) {
+                self.mailed.push(token);
+            }
+        }
         let token = answer.field("mfa_token");
         if !token.is_empty() {
             self.waiting.push(token);
@@ -89,6 +116,13 @@ impl Pockets {
             self.waiting.remove(0);
         }
     }
+}
+
+/// The token in the form of a page, where the answer is one.
+fn token_of_form(answer: &Answer) -> Option<String> {
+    let text = answer.text();
+    let (_, rest) = text.split_once("name=\"token\" value=\"")?;
+    Some(rest.split_once('"')?.0.to_owned())
 }
 
 /// What whoever has robbed an owner's desk and mailbox has of their account.
@@ -139,15 +173,28 @@ async fn robbed_beside_a_passkey(ann: &Person<'_>) -> Pockets {
     robbed(ann, &device, factor, credential)
 }
 
-/// Walks over all calls of a profile, and opens nothing.
+/// Walks over all calls of a profile and the server's pages, and opens nothing.
 async fn walks(world: &World, ann: &Person<'_>, mut pockets: Pockets, routes: &[Route]) {
-    let (mut done, mut asked_for_more) = (0, 0);
+    let (mut done, mut asked_for_more, mut done_by_forms) = (0, 0, 0);
     for step in 0..STEPS {
-        let route = &routes[pockets.pick(routes.len())];
-        let answer = world.sends(pockets.call(route)).await;
+        let is_page = pockets.pick(4) == 0;
+        let answer = if is_page {
+            world.is_asked(pockets.page()).await
+        } else {
+            let route = &routes[pockets.pick(routes.len())];
+            world.sends(pockets.call(route)).await
+        };
         assert!(answer.access_token().is_empty(), "{step}: {} opened a session", answer.line);
-        assert!(answer.set_cookies().is_empty(), "{step}: {} set {:?}", answer.line, answer.set_cookies());
-        done += u32::from(answer.status < 300);
+        // The page that asks for a code marks the browser before.
+        let is_mark = |cookie: &String| is_page && cookie.starts_with(DEVICE_COOKIE);
+        assert!(
+            answer.set_cookies().iter().all(is_mark),
+            "{step}: {} set {:?}",
+            answer.line,
+            answer.set_cookies()
+        );
+        done += u32::from(!is_page && answer.status < 300);
+        done_by_forms += u32::from(is_page && answer.status == 200 && answer.line.starts_with("POST "));
         asked_for_more += u32::from(answer.code() == "second_factor_required");
         pockets.keeps(&answer);
         let letters = world.letters().await;
@@ -162,8 +209,8 @@ async fn walks(world: &World, ann: &Person<'_>, mut pockets: Pockets, routes: &[
         world.winds(pockets.pick(40) as u64);
     }
     assert!(
-        done > 20 && asked_for_more > 5,
-        "the walk comes somewhere: {done} done, {asked_for_more} asked for more"
+        done > 20 && asked_for_more > 5 && done_by_forms > 0,
+        "the walk comes somewhere: {done} done, {asked_for_more} asked for more, {done_by_forms} done by forms"
     );
     let live = world.rows(ann.id).await.iter().filter(|session| session.ended.is_none()).count();
     assert_eq!(live, 0);
@@ -173,21 +220,33 @@ async fn walks(world: &World, ann: &Person<'_>, mut pockets: Pockets, routes: &[
 
 const OFFERS: &str = "registration = \"admin\"\noffers = [\"send_code\", \"login_by_code\"]\n";
 
+/// A world that logs in by mail, with other lines of its profile, and the calls of that.
+fn offering(lines: &str) -> (World, Vec<Route>) {
+    let profile = our_profile(&[("registration = \"admin\"\n", &format!("{OFFERS}{lines}"))]);
+    let routes = profile.wire.routes.clone();
+    (World::planned(Plan { profiles: vec![profile], ..Plan::default() }), routes)
+}
+
 #[tokio::test]
 async fn r50_whoever_knows_the_password_and_reads_the_mail_opens_nothing_of_an_account_with_a_factor() {
-    let profile = || our_profile(&[("registration = \"admin\"\n", OFFERS)]);
-    let world = World::planned(Plan { profiles: vec![profile()], ..Plan::default() });
+    let (world, routes) = offering("");
     let ann = world.ann().await;
     let pockets = robbed_beside_an_app(&ann).await;
-    walks(&world, &ann, pockets, &profile().wire.routes).await;
+    walks(&world, &ann, pockets, &routes).await;
+}
+
+#[tokio::test]
+async fn r50_nor_where_the_link_of_a_letter_logs_in_on_any_device() {
+    let (world, routes) = offering("login_link = \"anywhere\"\n");
+    let ann = world.ann().await;
+    let pockets = robbed_beside_an_app(&ann).await;
+    walks(&world, &ann, pockets, &routes).await;
 }
 
 #[tokio::test]
 async fn r50_nor_where_everybody_must_have_one_and_it_is_a_passkey_that_has_signed_before() {
-    let lines = format!("{OFFERS}second_factor = \"required\"\n");
-    let profile = || our_profile(&[("registration = \"admin\"\n", &lines)]);
-    let world = World::planned(Plan { profiles: vec![profile()], ..Plan::default() });
+    let (world, routes) = offering("second_factor = \"required\"\n");
     let ann = world.ann().await;
     let pockets = robbed_beside_a_passkey(&ann).await;
-    walks(&world, &ann, pockets, &profile().wire.routes).await;
+    walks(&world, &ann, pockets, &routes).await;
 }

@@ -16,6 +16,7 @@ mod codes;
 mod cookies;
 mod deletion;
 mod factor_changes;
+mod factor_pages;
 mod factor_rules;
 mod factor_walk;
 mod faults;
