@@ -13,13 +13,17 @@ export const PASSWORD = 'a long password for tests';
 const toUndo = new Set();
 process.on('exit', () => toUndo.forEach((undo) => undo()));
 
-/** Starts `sprag serve` with one profile and the variables of its document, and waits until it listens. */
-export async function startSprag({ profile, env, limits = 'off' }) {
+/**
+ * Starts `sprag serve` with one profile and the variables of its document, and waits until it listens. `files` are texts by their names,
+ * for a profile of one's own.
+ */
+export async function startSprag({ profile, env, limits = 'off', files = {} }) {
   const binary = process.env.SPRAG_TEST_BINARY;
   if (!binary) throw new Error('SPRAG_TEST_BINARY names no binary; set it to the path of sprag, as cargo test does');
   const folder = await mkdtemp(join(tmpdir(), 'sprag-front-'));
   const lines = Object.entries(env).map(([name, value]) => `${name}=${value}\n`);
   await writeFile(join(folder, '.env'), lines.join(''), { mode: 0o600 });
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
   const where = { cwd: folder, env: {} };
 
   const args = ['serve', '--listen', '127.0.0.1:0', '--profiles', profile, '--rate-limits', limits, '--log', 'warn'];

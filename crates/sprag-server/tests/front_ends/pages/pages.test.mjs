@@ -2,6 +2,7 @@
 // in both schemes and several widths. With SPRAG_LOOK=FOLDER their pictures are put there.
 
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -17,6 +18,14 @@ const NEW = 'another good password';
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 const AUTH = '/api/v1/auth';
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0';
+
+/** A profile whose letters log in with whatever browser opens them, which gets a cookie. */
+const ANYWHERE = `extends = "sprag"
+id = 1000
+about = "Letters log in on any device"
+offers = ["send_code", "login_by_code"]
+login_link = "anywhere"
+`;
 
 // Whoever started this holds our standard input; when they are gone we go too, and what we started with us.
 if (process.env.SPRAG_TEST_IS_TIED) process.stdin.on('end', () => process.exit(1)).resume().unref();
@@ -71,6 +80,17 @@ class Person {
     assert.equal(response.status, 202, await response.text());
   }
 
+  /** Adds an app as a second factor, and gives its recovery codes. */
+  async addsApp() {
+    const { access_token: token } = await this.logIn();
+    const bearer = { authorization: `Bearer ${token}` };
+    const app = await (await this.post('/factors/totp', { label: 'phone' }, bearer)).json();
+    const confirmed = await this.post(`/factors/totp/${app.id}/confirm`, { code: totp(app.secret) }, bearer);
+    const told = await confirmed.json();
+    assert.equal(confirmed.status, 200, JSON.stringify(told));
+    return told.recovery_codes;
+  }
+
   /** The next letter to that address: its link, its code, its text and HTML. */
   async letter(to = this.address, wait = WAIT_MS) {
     for (let waited = 0; waited < wait; waited += 100) {
@@ -86,6 +106,18 @@ class Person {
     }
     throw new Error(`no letter came to ${to}`);
   }
+}
+
+/** What an app shows now (RFC 6238), for a secret in base32. */
+function totp(secret) {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+  const bits = [...secret].map((letter) => alphabet.indexOf(letter).toString(2).padStart(5, '0')).join('');
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
+  const hash = createHmac('sha1', key).update(step).digest();
+  const number = hash.readUInt32BE(hash.at(-1) & 15) & 0x7fffffff;
+  return String(number % 1_000_000).padStart(6, '0');
 }
 
 /** A page of a browser that runs no script. */
@@ -269,6 +301,79 @@ scene('axe finds nothing wrong with any page or letter, light or dark, small or 
   });
 });
 
+scene('whoever asked for the end of their account keeps it by the link of the letter', async (stage) => {
+  const ida = await Person.new(stage, 'ida');
+  const { access_token: token } = await ida.logIn();
+  await ida.asks('/me/delete', {}, token);
+  const { link, html } = await ida.letter();
+  await everyWay(stage.browser, [320, 1280], async (page, way) => {
+    await page.goto(link);
+    await isInOrder(page, `delete ${way}`);
+    await pictured(page, `page-delete-${way}`);
+    await page.setContent(html);
+    await isInOrder(page, `letter delete ${way}`);
+    await pictured(page, `letter-delete-${way}`);
+  });
+  const page = await plainly(stage.browser, link);
+  assert.equal(await heading(page), 'Keep your account');
+  await page.getByRole('button', { name: 'Keep the account' }).click();
+  assert.equal(await heading(page), 'Your account is kept');
+  await page.goto(link);
+  assert.equal(await heading(page), 'This link is no longer good');
+  await page.context().close();
+  assert.equal((await ida.logIn()).status, 200);
+});
+
+scene('an address is confirmed, and sessions are ended by whoever was not there, by the links of letters', async (stage) => {
+  const jan = await Person.new(stage, 'jan');
+  const { access_token: token } = await jan.logIn();
+  await jan.asks('/email/verification', {}, token);
+  const page = await plainly(stage.browser, (await jan.letter()).link);
+  await page.getByRole('button', { name: 'Confirm the address' }).click();
+  assert.equal(await heading(page), 'Your address is confirmed');
+  await jan.addsApp();
+  const { link } = await jan.letter();
+  await page.goto(link);
+  assert.equal(await heading(page), 'This was not me');
+  await page.getByRole('button', { name: 'End all sessions' }).click();
+  assert.equal(await heading(page), 'Choose a new password');
+  assert.deepEqual(await jan.sprag.sessions('jan'), []);
+  await page.context().close();
+});
+
+scene('a letter logs in with the browser that opens it, once its code was shown too, and every page of that is in order', async (stage) => {
+  const kim = await Person.new({ ...stage, sprag: stage.anywhere, letters: stage.lettersAnywhere }, 'kim');
+  const [first, second] = await kim.addsApp();
+  await kim.letter();
+  await kim.asks('/code', { email: kim.address });
+  const { link } = await kim.letter();
+  await everyWay(stage.browser, [360, 1600], async (page, way) => {
+    await page.goto(link);
+    await isInOrder(page, `code ${way}`);
+    await pictured(page, `page-code-${way}`);
+  });
+  const page = await plainly(stage.browser, link, { bypassCSP: true, javaScriptEnabled: true });
+  const goesOn = () => page.getByRole('button', { name: 'Log in' }).click();
+  await goesOn();
+  assert.equal(await heading(page), 'One more step');
+  await isInOrder(page, 'factor');
+  await pictured(page, 'page-code-factor');
+  await page.getByRole('textbox').fill('000000');
+  await goesOn();
+  assert.equal(await heading(page), 'This code is wrong');
+  await isInOrder(page, 'wrong code');
+  await pictured(page, 'page-code-wrong');
+  await page.getByRole('textbox').fill(first);
+  await goesOn();
+  assert.equal(await heading(page), 'You are logged in');
+  await isInOrder(page, 'logged in');
+  await pictured(page, 'page-code-done');
+  const cookies = await page.context().cookies();
+  assert.ok(cookies.some(({ httpOnly, value }) => httpOnly && value.startsWith('spr_')), JSON.stringify(cookies));
+  await page.context().close();
+  assert.notEqual(first, second);
+});
+
 scene('a page is in the language that its reader reads', async (stage) => {
   const eve = await Person.new(stage, 'eve');
   await eve.asks('/password/forgot', { email: eve.address });
@@ -278,6 +383,8 @@ scene('a page is in the language that its reader reads', async (stage) => {
     const page = await plainly(stage.browser, link, { locale, viewport: { width: 360, height: 700 } });
     assert.equal(await page.locator('html').getAttribute('lang'), locale.slice(0, 2));
     titles.add(await heading(page));
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    assert.ok(overflow <= 0, `${locale}: ${overflow} pixels too wide`);
     await pictured(page, `language-${locale}`);
     await page.context().close();
   }
@@ -292,14 +399,16 @@ test('pages', { concurrency: 3 }, async (whole) => {
     SPRAG_REGISTRATION: 'invite',
     SPRAG_SERVICE_NAME: 'Example',
   };
-  const [sprag, browser] = await Promise.all([startSprag({ profile: 'sprag', env }), startBrowser()]);
+  const lettersAnywhere = await mkdtemp(join(tmpdir(), 'sprag-letters-'));
+  const own = { profile: './own.toml', files: { 'own.toml': ANYWHERE }, env: { SPRAG_MAIL_URL: `folder:${lettersAnywhere}` } };
+  const [sprag, anywhere, browser] = await Promise.all([startSprag({ profile: 'sprag', env }), startSprag(own), startBrowser()]);
   try {
-    const stage = { sprag, browser, letters };
+    const stage = { sprag, anywhere, browser, letters, lettersAnywhere };
     const limits = { timeout: SCENE_MS };
     await Promise.all(written.map(({ name, act }) => whole.test(name, limits, () => act(stage))));
   } finally {
     await browser.close();
-    await sprag.stop();
-    rmSync(letters, { recursive: true, force: true });
+    await Promise.all([sprag.stop(), anywhere.stop()]);
+    for (const folder of [letters, lettersAnywhere]) rmSync(folder, { recursive: true, force: true });
   }
 });
