@@ -12,6 +12,9 @@ const READY_MS = 45_000;
 const LOOK_MS = 60;
 const SETTLE_MS = 45_000;
 const LOG_INS = 30;
+const LOG_IN_MS = 300;
+/** The longest that a busy server is believed before the next try. */
+const BUSY_MS = 30_000;
 const SLOW_MS = 10_000;
 
 /** Plays the round of this seed with one client in one browser, on one of `servers`; what came of it. */
@@ -135,7 +138,7 @@ export class Round {
     if (state === 'signed-out') await this.logIn(tab);
   }
 
-  /** Types name and password until the log-in gets through. */
+  /** Types name and password until the log-in gets through; comes back to a busy server when it said. */
   async logIn(tab) {
     const name = this.plan.facts.name === 'email' ? `${this.account}@example.com` : this.account;
     let why;
@@ -143,12 +146,15 @@ export class Round {
       // Of a change whose answer was lost nobody knows whether it was made.
       const password = this.passwords[tries % this.passwords.length];
       const typed = `rig.logIn(${JSON.stringify(name)}, ${JSON.stringify(password)})`;
-      const asked = `${typed}.then(() => true, (error) => String(error))`;
-      why = await tab.evaluate(asked, 30_000).catch((error) => String(error));
-      if (why === true) return this.keepPassword(password);
+      // Ours has what `Retry-After` says in the error; axios has the answer there, with its headers.
+      const seconds = "Number(error.retryAfter ?? error.response?.headers?.['retry-after']) || 0";
+      const asked = `${typed}.then(() => ['', 0], (error) => [String(error), ${seconds}])`;
+      const [refused = 'no answer', after = 0] = (await tab.evaluate(asked, 30_000).catch((error) => [String(error)])) ?? [];
+      if (refused === '') return this.keepPassword(password);
+      why = refused;
       if (tab.isGone) return;
       if (await this.#isAtLogin(tab)) return;
-      await wait(300);
+      await wait(Math.max(LOG_IN_MS, Math.min(after * 1_000, BUSY_MS)));
     }
     throw new Error(`tab ${tab.number} cannot log in: ${why}`);
   }
