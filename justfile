@@ -152,7 +152,7 @@ openapi *args:
 known-secrets *args:
     scripts/known-secrets {{args}}
 
-# Everything that is handed out, into target/package/ (SPRAG_SERVER_BINARY packs another build; needs cargo install cargo-cyclonedx, python3)
+# Everything that is handed out, into target/package/ (SPRAG_SERVER_BINARY packs another build; needs cargo install cargo-cyclonedx, python3, npm)
 package:
     scripts/package
 

@@ -1,6 +1,9 @@
 import type { ErrorCode } from './types.js';
 
-/** Whatever this client rejects with, but for the abort of one's own signal. */
+/**
+ * Whatever this client rejects with. Only `fetch` passes on what the platform's rejects with, where an API cannot be reached or
+ * one's own signal aborts.
+ */
 export class SpragError extends Error {
   /** Stays the same from release to release. */
   declare readonly code: ErrorCode;

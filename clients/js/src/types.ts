@@ -178,7 +178,8 @@ export interface Client {
   /**
    * As the platform's, with the access token for the allowed origins; refreshes ahead of expiry and on 401, and then repeats
    * the request once. Where there is no session it sends as is. Rejects with `SpragError` where a token is needed and none
-   * can be had just now; a 401 that stays one is given as is.
+   * can be had just now, and as the platform's does where the address itself cannot be reached; a 401 that stays one is given
+   * as is.
    */
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
   /** An access token that is good for a moment, refreshed if need be; undefined where there is no session. */
