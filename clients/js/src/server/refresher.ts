@@ -7,6 +7,8 @@ import { call, type Answered, type Caller, isEnd, type Wire, withToken } from '.
 const ANSWER_SERVES = 10_000;
 /** A session that is over is asked for again only after this long. */
 const END_SERVES = 60_000;
+/** A server that wants to be left alone is, for as long as it says, but not longer than a page's client would wait. */
+const FAILURE_SERVES = 12_000;
 /** A retry id is kept as long as somebody may come back after an answer that was lost. */
 const RETRY_ID_SECONDS = 30 * 86_400;
 const MAX_ANSWERS = 10_000;
@@ -18,10 +20,13 @@ export type Outcome =
   | { answered: Answered; nextId: string; ended?: undefined }
   | { answered?: undefined; nextId?: undefined; ended: SpragError };
 
+/** What a refresh token's last refresh came to, or why nobody could say, while the server wants not to be asked again. */
+type Known = Outcome | { failed: SpragError };
+
 /** What bundles of one process share: frameworks load a module several times, for middleware, pages and handlers. */
 interface Shared {
   memory: RetryMemory;
-  outcomes: Recent<Outcome>;
+  outcomes: Recent<Known>;
   underWay: Map<string, Promise<Outcome>>;
   /** By the successor's key, the key of the token before: who shows the one has the answer to the other. */
   before: Recent<string>;
@@ -29,7 +34,7 @@ interface Shared {
   spent: Recent<true>;
 }
 
-const SHARED = Symbol.for('sprag-client/server 3');
+const SHARED = Symbol.for('sprag-client/server 4');
 
 /**
  * Refreshes each token once, however many requests and components ask at one moment.
@@ -74,6 +79,7 @@ export class Refresher {
     const key = await this.#keyOf(token, caller);
     const { outcomes, underWay } = this.#shared;
     const known = outcomes.get(key);
+    if (known && 'failed' in known) throw known.failed;
     if (known) return known;
     let asked = underWay.get(key);
     if (!asked) {
@@ -96,13 +102,20 @@ export class Refresher {
       outcome = { answered, nextId: await this.#nextId(next) };
       if (next !== key) this.#shared.before.set(next, key, RETRY_ID_SECONDS * 1000);
     } catch (error) {
-      if (!isEnd(profile, error)) throw error;
+      if (!isEnd(profile, error)) throw this.#kept(key, error);
       outcome = { ended: error as SpragError };
       // Whoever sends what opens nothing takes no one's place in the memory.
       await this.#forget(key);
     }
     this.#shared.outcomes.set(key, outcome, outcome.ended ? END_SERVES : ANSWER_SERVES);
     return outcome;
+  }
+
+  /** Keeps a failure for as long as the server wants not to be asked, so that requests which come meanwhile do not. */
+  #kept(key: string, error: unknown): unknown {
+    const wait = error instanceof SpragError ? Math.min(error.retryAfter * 1000, FAILURE_SERVES) : 0;
+    if (wait > 0) this.#shared.outcomes.set(key, { failed: error as SpragError }, wait);
+    return error;
   }
 
   /** The retry id by which this token is asked about: the one that the browser has, else one of this app's own. */

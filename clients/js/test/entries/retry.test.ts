@@ -8,19 +8,21 @@ const DEVICE = `${REFRESH}-device`;
 const SECRET = 'thirty-two characters, or longer than that';
 
 /** As after a restart, or in another process. */
-const forgetAll = () => Reflect.deleteProperty(globalThis, Symbol.for('sprag-client/server 3'));
+const forgetAll = () => Reflect.deleteProperty(globalThis, Symbol.for('sprag-client/server 4'));
 afterEach(() => {
   forgetAll();
   vi.useRealTimers();
+  vi.restoreAllMocks();
 });
 
 /** An app in front of a server that answers every refresh, unless it is away. */
 function app(more: Partial<ServerOptions> = {}) {
   const ids: string[] = [];
-  const facts = { isAway: false, ids };
+  const facts = { isAway: false, instead: undefined as (() => Response) | undefined, ids };
   const fetch = async (_: unknown, init?: RequestInit) => {
     ids.push(new Headers(init?.headers).get('idempotency-key') as string);
     if (facts.isAway) throw new TypeError('fetch failed');
+    if (facts.instead) return facts.instead();
     const turned = `${JSON.parse(String(init?.body)).refresh_token}+`;
     return Response.json({ access_token: 'a.b.c', refresh_token: turned, expires_in: 300 });
   };
@@ -39,6 +41,45 @@ function app(more: Partial<ServerOptions> = {}) {
 }
 
 const fails = (asked: Promise<unknown>) => expect(asked).rejects.toMatchObject({ name: 'SpragError', code: 'unreachable' });
+
+/** The time that has passed for whoever asks by `performance.now()`. */
+function wound() {
+  const [now, clock] = [performance.now.bind(performance), { passed: 0 }];
+  vi.spyOn(performance, 'now').mockImplementation(() => now() + clock.passed);
+  return clock;
+}
+
+test.each([
+  ['as long as it says', '5', 5_000],
+  ['but for twelve seconds at most', '3600', 12_000],
+])('a server that wants to be left alone is asked by one request of many, %s', async (_, said, wait) => {
+  const clock = wound();
+  const busy = { code: 'unavailable', detail: 'the service cannot answer just now' };
+  const it = app();
+  it.instead = () => Response.json(busy, { status: 503, headers: { 'retry-after': said } });
+  const told = { name: 'SpragError', code: 'unavailable', status: 503 };
+  for (let times = 0; times < 3; times++) await expect(it.ask('g5')).rejects.toMatchObject(told);
+  clock.passed = wait - 1_000;
+  await expect(it.ask('g5')).rejects.toMatchObject(told);
+  expect(it.ids.length).toBe(1);
+  // Another browser's token was not answered for.
+  await expect(it.ask('g5', 'another browser')).rejects.toMatchObject(told);
+  expect(it.ids.length).toBe(2);
+  clock.passed = wait + 1_000;
+  it.instead = undefined;
+  expect(await it.ask('g5')).toBe('g5+');
+  expect(it.ids[2]).toBe(it.ids[0]);
+});
+
+test('one that says nothing, or does not answer, is asked again at once', async () => {
+  const it = app();
+  it.instead = () => Response.json({ code: 'unavailable' }, { status: 503 });
+  await expect(it.ask('g5')).rejects.toMatchObject({ code: 'unavailable' });
+  [it.instead, it.isAway] = [undefined, true];
+  await fails(it.ask('g5'));
+  it.isAway = false;
+  expect(await it.ask('g5')).toBe('g5+');
+});
 
 test('with a secret every process asks under the same id, and so does the one after a restart', async () => {
   const one = app({ secret: SECRET });
@@ -77,12 +118,11 @@ test('the id is of the secret, the token and the browser: who has cookies alone 
 
 test('with a secret too, a token whose successor was seen is asked about under an id of its own', async () => {
   const it = app({ secret: SECRET });
-  const now = performance.now.bind(performance);
+  const clock = wound();
   const next = await it.ask('g5');
   await it.ask(next);
-  vi.spyOn(performance, 'now').mockImplementation(() => now() + 3_600_000);
+  clock.passed = 3_600_000;
   await it.ask('g5');
-  vi.restoreAllMocks();
   expect(new Set(it.ids).size).toBe(3);
 });
 

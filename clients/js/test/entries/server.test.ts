@@ -279,7 +279,7 @@ describe('an answer that never reached the browser', () => {
     const [one, other] = [await startApp(sprag, { secret }), await startApp(sprag, { secret })];
     const browser = await loggedIn(one, 'eve');
     await comesBackLate(one, browser);
-    Reflect.deleteProperty(globalThis, Symbol.for('sprag-client/server 3'));
+    Reflect.deleteProperty(globalThis, Symbol.for('sprag-client/server 4'));
     expect(await (await browser.send(`${other.url}/page`)).json()).toEqual({ tokens: 1, has: true });
     expect(other.refreshes.length).toBe(1);
     accessIsOver(browser);
