@@ -12,6 +12,10 @@ export const REFRESH = '__Host-sprag_refresh';
 export const ACCESS = '__Host-sprag_access';
 export const LOG_IN = { method: 'POST', headers: { 'content-type': 'application/json' } };
 
+/** The ways to a session: Node's request and response, a `Request` of the web, a store of cookies. */
+export const WAYS = ['node', 'request', 'store'] as const;
+export type Way = (typeof WAYS)[number];
+
 export interface App {
   url: string;
   auth: Server;
@@ -42,15 +46,20 @@ export async function startApp(sprag: Sprag, more: Partial<ServerOptions> = {}):
   });
   app.get('/state', async (request, response) => void response.json(await of(request).snapshot()));
   // A page of many components, each of which asks.
-  app.get('/page', async (request, response) => {
-    const ask = () => of(request).accessToken();
-    const tokens = await Promise.all(Array.from({ length: 20 }, ask));
+  app.get(['/page', '/:way/page'], async (request, response) => {
+    const { session, finish } = sessionBy(auth, request.params['way'] as Way | undefined, request, response);
+    const tokens = await Promise.all(Array.from({ length: 20 }, () => session.accessToken()));
+    finish();
     response.json({ tokens: new Set(tokens).size, has: tokens[0] !== undefined });
   });
-  app.get('/held', async (request, response) => {
-    await of(request).accessToken();
+  app.get(['/held', '/:way/held'], async (request, response) => {
+    const { session, finish } = sessionBy(auth, request.params['way'] as Way | undefined, request, response);
+    await session.accessToken();
     held.times += 1;
-    response.once('close', () => response.end());
+    response.once('close', () => {
+      finish();
+      response.end();
+    });
   });
   app.get('/early', async (request, response) => {
     response.write('the head of the page');
@@ -74,6 +83,35 @@ export async function startApp(sprag: Sprag, more: Partial<ServerOptions> = {}):
     held,
     close: () => void server.closeAllConnections(),
   };
+}
+
+/** The session of a request by one of these ways, and what an app does there once its answer is made. */
+function sessionBy(auth: Server, way: Way = 'node', request: express.Request, response: express.Response) {
+  const headers = new Headers(request.headers as Record<string, string>);
+  if (way === 'request') {
+    const leaving = new AbortController();
+    response.once('close', () => leaving.abort());
+    const asked = new Request(`http://app.example${request.url}`, { headers, signal: leaving.signal });
+    const { session, applyTo } = auth.fromRequest(asked);
+    const finish = () => {
+      const written = new Headers();
+      applyTo(written);
+      response.setHeaders(written);
+    };
+    return { session, finish };
+  }
+  const finish = () => undefined;
+  if (way === 'node') return { session: auth.fromNode(request, response), finish };
+  // As SvelteKit's, which throws once the answer has gone.
+  const sent = new Map(headers.get('cookie')?.split('; ').map((pair) => pair.split('=') as [string, string]));
+  const store = {
+    get: (name: string) => sent.get(name),
+    set(name: string, value: string, { maxAge }: { maxAge?: number }) {
+      if (response.closed) throw new Error('cannot use cookies.set after the response has been generated');
+      response.appendHeader('set-cookie', `${name}=${value}; Max-Age=${maxAge}`);
+    },
+  };
+  return { session: auth.fromStore(store, headers), finish };
 }
 
 export async function loggedIn(app: App, username: string): Promise<Browser> {

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { createServer } from '../../src/server.js';
 import * as profiles from '../../src/profiles.js';
 import { createVerifier } from '../../src/verify.js';
-import { ACCESS, accessIsOver, type App, LOG_IN, loggedIn, REFRESH, startApp } from './app.js';
+import { ACCESS, accessIsOver, type App, LOG_IN, loggedIn, REFRESH, startApp, type Way, WAYS } from './app.js';
 import { Browser } from './browser.js';
 import { PASSWORD, SECRET, type Sprag, startSprag } from './sprag.js';
 
@@ -239,15 +239,15 @@ describe('an answer that never reached the browser', () => {
   beforeAll(async () => {
     // The strictest setting there is: a spent token is reuse at once, unless its request is known for the same one.
     sprag = await startSprag({ env: { SPRAG_REUSE_INTERVAL: '0s' } });
-    for (const name of ['ada', 'ben', 'cleo', 'dora', 'eve', 'finn', 'gil']) await sprag.createUser(name);
+    for (const name of ['ada', 'ben', 'cleo', 'dora', 'eve', 'finn', 'gil', 'hal', 'ida', 'jon', 'kim']) await sprag.createUser(name);
   });
   afterAll(() => sprag?.stop());
 
   /** The page was left while it was made; the browser comes back with the old cookie, an hour later. */
-  async function comesBackLate(app: App, browser: Browser) {
+  async function comesBackLate(app: App, browser: Browser, way: Way = 'node') {
     accessIsOver(browser);
     const leaving = new AbortController();
-    const left = browser.send(`${app.url}/held`, { signal: leaving.signal }).catch((error) => error.name);
+    const left = browser.send(`${app.url}/${way}/held`, { signal: leaving.signal }).catch((error) => error.name);
     await vi.waitUntil(() => app.held.times > 0, { timeout: 60_000, interval: 1 });
     leaving.abort();
     expect(await left).toBe('AbortError');
@@ -255,22 +255,24 @@ describe('an answer that never reached the browser', () => {
     vi.spyOn(performance, 'now').mockImplementation(() => now() + 3_600_000);
   }
 
-  test('is given once more, however late, and nobody is logged out', async () => {
+  test.each(WAYS)('is given once more, however late, and nobody is logged out: %s', async (way) => {
     const app = await startApp(sprag);
-    const browser = await loggedIn(app, 'ada');
+    const name = { node: 'ada', request: 'hal', store: 'ida' }[way];
+    const browser = await loggedIn(app, name);
     const old = browser.cookies.get(REFRESH);
-    await comesBackLate(app, browser);
+    await comesBackLate(app, browser, way);
+    expect(browser.cookies.get(REFRESH)).toBe(old);
     // Meanwhile it was updated: the server knows it by its device cookie.
     browser.userAgent = 'Another/1';
-    expect(await (await browser.send(`${app.url}/page`)).json()).toEqual({ tokens: 1, has: true });
+    expect(await (await browser.send(`${app.url}/${way}/page`)).json()).toEqual({ tokens: 1, has: true });
     expect(app.refreshes.length).toBe(2);
     expect(app.refreshes[0]?.get('idempotency-key')).toBe(app.refreshes[1]?.get('idempotency-key'));
     expect(browser.cookies.get(REFRESH)).not.toBe(old);
     for (let times = 0; times < 3; times++) {
       accessIsOver(browser);
-      expect(await (await browser.send(`${app.url}/page`)).json()).toEqual({ tokens: 1, has: true });
+      expect(await (await browser.send(`${app.url}/${way}/page`)).json()).toEqual({ tokens: 1, has: true });
     }
-    expect(await sprag.sessions('ada')).toBe(1);
+    expect(await sprag.sessions(name)).toBe(1);
     app.close();
   });
 
@@ -299,18 +301,19 @@ describe('an answer that never reached the browser', () => {
     app.close();
   });
 
-  test('is there at once for who reloads: leaving a page breaks no refresh off', async () => {
+  test.each(WAYS)('is there at once for who reloads: leaving a page breaks no refresh off: %s', async (way) => {
     const app = await startApp(sprag);
-    const browser = await loggedIn(app, 'dora');
+    const name = { node: 'dora', request: 'jon', store: 'kim' }[way];
+    const browser = await loggedIn(app, name);
     accessIsOver(browser);
     const leaving = new AbortController();
-    const left = browser.send(`${app.url}/page`, { signal: leaving.signal }).catch((error) => error.name);
+    const left = browser.send(`${app.url}/${way}/page`, { signal: leaving.signal }).catch((error) => error.name);
     await vi.waitUntil(() => app.refreshes.length > 0, { timeout: 60_000, interval: 1 });
     leaving.abort();
     await left;
-    expect(await (await browser.send(`${app.url}/page`)).json()).toEqual({ tokens: 1, has: true });
+    expect(await (await browser.send(`${app.url}/${way}/page`)).json()).toEqual({ tokens: 1, has: true });
     expect(app.refreshes.length).toBe(1);
-    expect(await sprag.sessions('dora')).toBe(1);
+    expect(await sprag.sessions(name)).toBe(1);
     app.close();
   });
 
