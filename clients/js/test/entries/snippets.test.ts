@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { Window } from 'happy-dom';
+import type { Component } from 'svelte';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Browser } from './browser.js';
 import { patiently } from './client.js';
@@ -58,6 +59,10 @@ async function lives({ front, left, sprag }: { front: Front; left: string[]; spr
   await ask('/api/d').catch(() => undefined);
   expect(left).toEqual(['/login']);
 }
+
+/** Svelte's own exports for pages, which a program of Node's is not given by the name alone. */
+const svelteOfPages = (): Promise<typeof import('svelte')> =>
+  import(new URL('clients/js/node_modules/svelte/src/index-client.js', ROOT).href);
 
 const json = async (answer: Response) => (answer.ok ? ((await answer.json()) as { path: string }) : undefined);
 
@@ -179,12 +184,18 @@ describe('the guides of frameworks', () => {
     expect(JSON.stringify(store.getState())).not.toContain('/api/notes');
   });
 
-  test('Vue', async () => {
-    await opened('sprag', {}, ours);
+  /** A document, as frameworks look for one that is made of elements. */
+  function withElements() {
     const window = new Window();
     const facts = window as unknown as Record<string, unknown>;
     vi.stubGlobal('window', window);
-    for (const name of ['document', 'Element', 'HTMLElement', 'SVGElement', 'Node', 'ShadowRoot']) vi.stubGlobal(name, facts[name]);
+    const nodes = ['Node', 'Text', 'Comment', 'Element', 'HTMLElement', 'HTMLMediaElement', 'SVGElement', 'ShadowRoot'];
+    for (const name of ['document', 'navigator', ...nodes]) vi.stubGlobal(name, facts[name]);
+  }
+
+  test('Vue', async () => {
+    await opened('sprag', {}, ours);
+    withElements();
     const { app, client } = await import('./snippets/vue.js');
     const place = document.createElement('div');
     // As a server makes it, which knows of nobody.
@@ -196,6 +207,23 @@ describe('the guides of frameworks', () => {
     place.querySelector('button')?.click();
     await vi.waitFor(() => expect(place.textContent).toBe('Log in'));
     app.unmount();
+    client.close();
+  });
+
+  test('Svelte', async () => {
+    await opened('sprag', {}, ours);
+    withElements();
+    const { client, logIn } = await import('./snippets/client.js');
+    const { default: Session } = (await import('./snippets/session.svelte' as string)) as { default: Component };
+    const { mount, unmount } = await svelteOfPages();
+    const target = document.createElement('div');
+    const page = mount(Session, { target });
+    expect(target.textContent).toBe('Log in');
+    await patiently(() => logIn('ada', PASSWORD));
+    await vi.waitFor(() => expect(target.textContent).toBe('Log out'));
+    target.querySelector('button')?.click();
+    await vi.waitFor(() => expect(target.textContent).toBe('Log in'));
+    await unmount(page);
     client.close();
   });
 
