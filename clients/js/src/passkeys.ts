@@ -39,11 +39,14 @@ export interface PasskeyOptions {
 export interface Needed {
   /** What goes on with it. */
   readonly token: string;
-  /** What may be shown, in the order in which it is to be offered: `passkey`, `totp`, `recovery_code`. */
+  /**
+   * What may be shown, in the order in which it is to be offered: `passkey`, `totp`, `recovery_code`; where one is to be added,
+   * `mailed_code` if a letter was sent whose code is to be shown before.
+   */
   readonly factors: readonly string[];
   /** For how many seconds it can be gone on with. */
   readonly expiresIn: number;
-  /** Whether the account must have a second factor and has none: one is to be added. `factors` is what is to be shown before. */
+  /** Whether the account must have a second factor and has none: one is to be added. */
   readonly isEnrolment: boolean;
 }
 

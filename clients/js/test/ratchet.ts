@@ -1,5 +1,5 @@
 // A session server in a few lines, for the hard moments: it judges as docs/guide says, on the clock of the test, and lets the
-// test lose, delay and replace answers. What the real one does is seen in story.test.ts.
+// test lose, delay and replace answers. What the real one does is seen in stories/profiles.test.ts.
 
 const WINDOW = 30_000;
 

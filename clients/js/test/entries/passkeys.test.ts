@@ -1,5 +1,6 @@
 // Passkeys in Chromium with its virtual authenticator, against the real server: the guide's code, in a page of its own.
 
+import { createHmac } from 'node:crypto';
 import { type Browser, type BrowserContext, type CDPSession, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { build } from 'vite';
@@ -140,7 +141,7 @@ async function withPasskey(name: string) {
   expect(credentials.map((each) => [each.isResidentCredential, each.rpId])).toEqual([[true, 'localhost']]);
   await logOut(page);
   expect(await state(page)).toBe('signed-out');
-  return opened;
+  return { ...opened, recoveryCodes: added.done.recovery_codes };
 }
 
 test('a passkey is made, is the second factor of a log-in, and steps up', async () => {
@@ -157,6 +158,55 @@ test('a passkey opens a session without a name or a password', async () => {
   const { page } = await withPasskey('bea');
   expect(await patiently(page, 'logInWithPasskey')).toMatchObject({ done: { token_type: 'bearer' } });
   expect([await state(page), await claims(page)]).toMatchObject(['signed-in', { amr: ['hwk', 'mfa'], acr: 'aal2' }]);
+});
+
+/** Has a person type their password, and then a code in place of a passkey; what that came to. */
+const withCode = (page: Page, name: string, code: string): Promise<string> =>
+  page.evaluate(
+    async ([username, password, code]) => {
+      const { app } = window as unknown as Shown;
+      const error: unknown = await app.client.login({ username, password }).catch((error: unknown) => error);
+      const next = app.needed(error);
+      if (!next) return String(error);
+      return app.withCode(next, code).then(
+        () => next.factors.join(' '),
+        (error) => String(error.code),
+      );
+    },
+    [name, PASSWORD, code] as const,
+  );
+
+/** The code of an app of this secret in so many steps of half a minute (RFC 6238). */
+function codeOf(secret: string, steps = 0): string {
+  const digits = [...secret].map((letter) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0'));
+  const bytes = digits.join('').match(/.{8}/g)?.map((byte) => Number.parseInt(byte, 2)) ?? [];
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + steps));
+  const hash = createHmac('sha1', Buffer.from(bytes)).update(counter).digest();
+  const code = hash.readUInt32BE((hash.at(-1) as number) & 15) & 0x7fffffff;
+  return String(code % 1_000_000).padStart(6, '0');
+}
+
+test('a recovery code stands in for a passkey, and the code of an app for it too', async () => {
+  const { page, recoveryCodes } = await withPasskey('gil');
+  await vi.waitFor(async () => expect(await withCode(page, 'gil', recoveryCodes[0] as string)).toBe('passkey recovery_code'), 60_000);
+  expect([await state(page), await claims(page)]).toMatchObject(['signed-in', { acr: 'aal2' }]);
+  const asks = (path: string, body: object) =>
+    page.evaluate(
+      async ([path, body]) => {
+        const headers = { 'content-type': 'application/json' };
+        const init = { method: 'POST', headers, body: JSON.stringify(body) };
+        return (await (window as unknown as Shown).app.client.fetch(`/api/v1/auth/factors/totp${path}`, init)).json();
+      },
+      [path, body] as const,
+    );
+  const { id, secret } = await asks('', { label: 'her phone' });
+  await asks(`/${id}/confirm`, { code: codeOf(secret) });
+  await logOut(page);
+  expect(await withCode(page, 'gil', '000000')).toBe('code_wrong');
+  // The code of now was shown already.
+  await vi.waitFor(async () => expect(await withCode(page, 'gil', codeOf(secret, 1))).toBe('passkey totp recovery_code'), 60_000);
+  expect(await claims(page)).toMatchObject({ amr: ['pwd', 'otp', 'mfa'], acr: 'aal2' });
 });
 
 test('whoever must have a second factor makes a passkey, and is logged in by it', async () => {

@@ -17,6 +17,9 @@ export async function logIn(username, password) {
 
 export { needed };
 
+/** A code of their app's or a recovery code, typed by whoever has no passkey: `next.factors` has `totp` or `recovery_code`. */
+export const withCode = (next, code) => client.enter('/api/v1/auth/login/factor', { mfa_token: next.token, code });
+
 /** Who must have a second factor and has none makes a passkey, and is logged in by that; `code` is that of a letter, if one came. */
 export const enrol = (next, code) => passkeys.enrol(next, { code, label: 'my first one' });
 
