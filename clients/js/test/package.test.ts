@@ -20,6 +20,12 @@ test.each(LICENCES)('%s is the one of the whole', (name) => {
   expect(read(name)).toBe(read(`../../${name}`));
 });
 
+test('its version is the one of the server that it is released with', () => {
+  const version = /^version = "(.*)"$/m.exec(read('../../Cargo.toml'))?.[1];
+  expect(version).toBeDefined();
+  expect(JSON.parse(read('package.json')).version).toBe(version);
+});
+
 test('the README has no link to a file that stays behind', () => {
   const links = [...read('README.md').matchAll(/\]\(([^)]+)\)/g)].map(([, to]) => to as string);
   expect(links.filter((to) => !to.startsWith('https://'))).toEqual([]);
