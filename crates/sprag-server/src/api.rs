@@ -155,7 +155,7 @@ impl Action {
     /// The action of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|action| action.name() == name)
+        Self::ALL.iter().copied().find(|action| action.is(name))
     }
 }
 

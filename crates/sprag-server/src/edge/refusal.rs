@@ -46,7 +46,7 @@ pub(crate) enum Problem {
     NoSuchSession,
     /// A log-in waits for its second factor, or until its account has one.
     Waits(Box<WaitingLogIn>),
-    /// The same, at a profile that has no call to go on with it.
+    /// A log-in waits for its second factor, or until its account has one, at a profile that has no call to go on with it.
     WaitsInVain { is_enrolment: bool },
     /// Name or password are wrong, or they are right and the address is not confirmed, which nobody is told apart.
     CredentialsOrUnconfirmed,

@@ -182,6 +182,12 @@ impl Action {
         self.0.name
     }
 
+    /// Whether a profile writes this name for it.
+    #[must_use]
+    pub fn is(self, name: &str) -> bool {
+        self.0.name == name
+    }
+
     /// What it is for, in the words of an API's description.
     #[must_use]
     pub const fn summary(self) -> &'static str {

@@ -20,7 +20,7 @@ pub(super) fn parse(profile: &Section<'_>, routes: &[Route]) -> Result<Vec<Actio
 impl Wire {
     /// Its first call that does this, if one does and is on.
     pub(crate) fn doing(&self, action: &str) -> Option<&Route> {
-        self.routes.iter().find(|route| route.action.name() == action)
+        self.routes.iter().find(|route| route.action.is(action))
     }
 
     /// The wire of all `routes`, of which the optional ones are on that do one of `offered`.

@@ -172,14 +172,14 @@ fn ask_for_factors_by(config: &Config, profiles: &mut [Profile]) -> anyhow::Resu
 
 /// Whether a call of the profile does this, and takes that.
 fn does(profile: &Profile, action: &str, takes: Option<Input>) -> bool {
-    let mut routes = profile.wire.routes.iter().filter(|route| route.action.name() == action);
+    let mut routes = profile.wire.routes.iter().filter(|route| route.action.is(action));
     routes.any(|route| takes.is_none_or(|input| route.takes.takes(input)))
 }
 
 /// How a profile gets these calls: by naming those that it has and that are off, or by a copy.
 fn having(profile: &Profile, actions: &[&str]) -> String {
     let missing: Vec<&str> = actions.iter().filter(|action| !does(profile, action, None)).copied().collect();
-    let is_off = |action: &&str| profile.wire.off.iter().any(|route| route.action.name() == *action);
+    let is_off = |action: &&str| profile.wire.off.iter().any(|route| route.action.is(action));
     if !missing.is_empty() && missing.iter().all(is_off) {
         return format!("add {} to SPRAG_OFFERS", missing.join(", "));
     }
