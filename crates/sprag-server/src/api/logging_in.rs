@@ -4,7 +4,6 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
-use sprag::Refusal;
 use sprag::authn::{Authenticated, DeviceText, Shown};
 use sprag::engine::{
     Enrolled, EnrolmentRequest, FactorProof, FactorRequest, LoggedIn, NewFactor, OpenRequest, Requester,

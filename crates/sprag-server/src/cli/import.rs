@@ -208,7 +208,7 @@ fn warn_of_factors_that_none_takes(profile: &Profile, shape: &TableShape) {
     if shape.column(ImportField::TotpSecret).is_none() || profile.wire.doing("login_factor").is_some() {
         return;
     }
-    tell(&format!(
+    tell(format_args!(
         "second factors come beside users, and no call of the profile {} takes one: who has one cannot log in with it before {}",
         profile.name,
         if profile.wire.off.iter().any(|route| route.action.is("login_factor")) {

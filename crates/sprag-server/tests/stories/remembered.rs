@@ -151,7 +151,7 @@ async fn r8_nothing_in_the_database_shows_what_a_remembered_device_keeps() {
     let file = std::fs::read(world.backs_up()).expect("the file");
     let has = |text: &[u8]| file.windows(text.len()).any(|bytes| bytes == text);
     assert!(has(digest(&SHA256, kept.as_bytes()).as_ref()), "its hash is there");
-    let bytes = BASE64URL_NOPAD.decode(kept["spm_".len()..].as_bytes()).expect("base64url");
+    let bytes = BASE64URL_NOPAD.decode(&kept.as_bytes()["spm_".len()..]).expect("base64url");
     let secret = &bytes[16..];
     for shown in [kept.as_bytes(), &kept.as_bytes()["spm_".len()..], &kept.as_bytes()[kept.len() - 20..]] {
         assert!(!has(shown), "{}", String::from_utf8_lossy(shown));
