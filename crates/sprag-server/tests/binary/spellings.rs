@@ -13,7 +13,7 @@ fn a_wrong_password_with_three_forms_was_put_off_for_ever() {
     for (name, password) in
         [("ann", "が１２３４パスワード"), ("nobody-has-this-name", "e\u{301}ａ1２ a long one")]
     {
-        let answer = client.ask(&login(name, password)).unwrap();
+        let answer = client.ask_until_served(&login(name, password)).unwrap();
         assert_eq!(answer.status, 401, "{}", String::from_utf8_lossy(&answer.body));
     }
 }
