@@ -115,19 +115,10 @@ impl Postgres {
 
     /// A new, empty database.
     pub fn fresh_database(&self) -> Database {
-        // Nobody can be connected to template0, which would make this fail.
-        self.made_of("template0")
-    }
-
-    /// A new database with what another one has, to which nobody may be connected.
-    pub fn copy_of(&self, other: &Database) -> Database {
-        self.made_of(other.name())
-    }
-
-    fn made_of(&self, template: &str) -> Database {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let name = format!("fresh_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        self.psql(&format!("create database {name} template {template}"));
+        // Nobody can be connected to template0, which would make this fail.
+        self.psql(&format!("create database {name} template template0"));
         self.database(&name)
     }
 

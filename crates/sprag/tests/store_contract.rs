@@ -90,19 +90,20 @@ mod postgres {
 
     use sprag::store::postgres::{Batching, PostgresStore, Settings};
     use sprag_rig::{Database, Postgres};
-    use tokio::sync::OnceCell;
 
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn the_postgres_store_keeps_its_promises() {
-        contract::run(async || OnServer::new(Batching::Unnest).await).await;
+        contract::run(async || OnServer::new(Batching::Unnest, Postgres::shared().fresh_database()).await)
+            .await;
     }
 
     /// As on a distributed engine: each rotation a statement of its own.
     #[tokio::test(flavor = "multi_thread")]
     async fn the_postgres_store_keeps_its_promises_row_by_row() {
-        contract::run(async || OnServer::new(Batching::Rows).await).await;
+        contract::run(async || OnServer::new(Batching::Rows, Postgres::shared().fresh_database()).await)
+            .await;
     }
 
     struct OnServer {
@@ -110,21 +111,9 @@ mod postgres {
         beside: tokio_postgres::Client,
     }
 
-    /// A database with all tables and nothing in them. They are made once: each check has a copy.
-    async fn an_empty_store() -> Database {
-        static MIGRATED: OnceCell<Database> = OnceCell::const_new();
-        let migrated = async || {
-            let database = Postgres::shared().fresh_database();
-            let settings = Settings::new(database.url().parse().expect("a URL"));
-            PostgresStore::migrate(&settings).await.expect("migrate");
-            database
-        };
-        Postgres::shared().copy_of(MIGRATED.get_or_init(migrated).await)
-    }
-
     impl OnServer {
-        async fn new(batching: Batching) -> Self {
-            let url = an_empty_store().await.url();
+        async fn new(batching: Batching, database: Database) -> Self {
+            let url = database.url();
             // A machine that stops for a while is no broken promise.
             let patient = Duration::from_secs(120);
             let settings = Settings {
@@ -135,6 +124,7 @@ mod postgres {
                 connect_timeout: patient,
                 ..Settings::new(url.parse().expect("a URL"))
             };
+            PostgresStore::migrate(&settings).await.expect("migrate");
             let store = PostgresStore::open(settings).await.expect("open");
             let (beside, connection) =
                 tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("connect");
