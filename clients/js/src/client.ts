@@ -3,7 +3,7 @@ import { accessOf, between, dueIn, left, now, passed, sessionOf, type Access, ty
 import { SpragError } from './error.js';
 import { bearing } from './fetch.js';
 import { sprag } from './profiles.js';
-import { isBusy, isNewer, newId, openStore, HELD, type Kept } from './store.js';
+import { isBusy, isNewer, newId, openStore, shown, HELD, type Kept } from './store.js';
 import { readClaims, readToken } from './token.js';
 import type { Answer, Client, ClientOptions, Session, SessionSnapshot, SignedOut } from './types.js';
 import { here, isFault, judged, originOf, says, sender, text, unreachable } from './wire.js';
@@ -160,8 +160,9 @@ export function createClient(options: ClientOptions): Client {
     const was = store.last.s;
     const s = sessionOf(profile, body);
     const kept = await store.update((kept) => {
-      // In cookie mode one retry id lives until an answer was read.
-      if (mayFollow(kept, token)) return { ...rest(kept), s: s || kept.s || '', t: inBody ? token : undefined, r: newId() };
+      // In cookie mode one retry id lives until an answer was read, and is shown once more where it was sent twice.
+      const p = !entry && (kept.n as number) > 1 ? shown(kept) : undefined;
+      if (mayFollow(kept, token)) return { ...rest(kept), s: s || kept.s || '', t: inBody ? token : undefined, r: newId(), p };
     });
     if (!has(kept)) return undefined;
     if (s && s !== kept.s) {
@@ -194,8 +195,8 @@ export function createClient(options: ClientOptions): Client {
   /** The refresh token as a body shows it; in cookie mode the cookie does. */
   const bodyOf = (t: string | undefined): Answer | false => inBody && { [answer.refresh]: t };
 
-  const askFor = ({ t, r, i }: Kept, stopped?: AbortSignal): Promise<Answer> =>
-    send(routes.refresh, bodyOf(t), i, r, undefined, stopped);
+  const askFor = (kept: Kept, stopped?: AbortSignal): Promise<Answer> =>
+    send(routes.refresh, bodyOf(kept.t), kept.i, shown(kept), undefined, stopped);
 
   const renew = async (): Promise<string | undefined> => {
     if (failed && passed(failed.since) < failed.wait) throw failed.error;
@@ -203,18 +204,18 @@ export function createClient(options: ClientOptions): Client {
     let refusals = 0;
     return insist(async function again(): Promise<string | undefined> {
       const stopped = await free();
-      let shown = store.last;
+      let sent = store.last;
       // A log-out that the server was not told yet: the cookie is no session's that anybody wants.
-      if (!has(shown) && (inBody || refusals || shown.l)) return undefined;
-      // Every tab knows the retry id before the request leaves.
-      if (!shown.r) shown = await store.update((kept) => (kept.r ? undefined : { ...kept, r: newId() }));
+      if (!has(sent) && (inBody || refusals || sent.l)) return undefined;
+      // Every tab knows the retry id before the request leaves, and in cookie mode how often it did.
+      if (!inBody || !sent.r) sent = await store.update((kept) => ({ ...kept, r: kept.r ?? newId(), n: (kept.n ?? 0) + 1 }));
       // Another tab was answered while this one waited.
       if (access && access !== begun) return access.token;
-      const isSame = (kept: Kept): boolean => mark(kept) === mark(shown);
+      const isSame = (kept: Kept): boolean => mark(kept) === mark(sent);
       const since = now();
       try {
         // Of one session the newer token; of another none but an import's (or a server's whose tokens say nothing).
-        return await take(await askFor(shown, stopped), since, (kept, token) =>
+        return await take(await askFor(sent, stopped), since, (kept, token) =>
           inBody ? isNewer(token, kept.t) || (isSame(kept) && token && !readToken(kept.t)) : isSame(kept) || mayReturn(kept),
         );
       } catch (thrown) {
@@ -425,7 +426,7 @@ export function createClient(options: ClientOptions): Client {
     },
     async logout() {
       const kept = await store.update();
-      const l = kept.r ?? newId();
+      const l = shown(kept) ?? newId();
       const held = profile.logoutByAccessToken && access && left(access).life > 0 ? access.token : undefined;
       await leave('logout', 'You signed out', inBody ? undefined : l);
       if (!inBody || kept.t) await farewell({ ...kept, l }, held);

@@ -15,6 +15,8 @@ interface Row {
 export type Fate =
   | { readonly lose: 'request' | 'answer' }
   | { readonly hang: true }
+  /** Nobody hears of it any more, yet it arrives so many milliseconds later, with the cookie of now. */
+  | { readonly late: number }
   | { readonly after: number }
   | { readonly answer: () => Response };
 
@@ -96,7 +98,12 @@ export class Ratchet {
     if (fate && 'hang' in fate) return aborted;
     if (fate && 'lose' in fate && fate.lose === 'request') throw new TypeError('fetch failed');
     if (fate && 'answer' in fate) return fate.answer();
-    const answer = this.judge(asked);
+    const { cookie } = this;
+    if (fate && 'late' in fate) {
+      setTimeout(() => this.judge(asked, cookie), fate.late);
+      throw new TypeError('fetch failed');
+    }
+    const answer = this.judge(asked, cookie);
     if (fate && 'lose' in fate) throw new TypeError('fetch failed');
     if (fate && 'after' in fate) await Promise.race([new Promise((resolve) => setTimeout(resolve, fate.after)), aborted]);
     await Promise.resolve();
@@ -122,8 +129,8 @@ export class Ratchet {
     return { response: json(status, { status, code, detail: `refused: ${code}`, ...(cause && { cause }) }) };
   }
 
-  private judge({ path, body, headers, init }: Asked): { response: Response; cookie?: string } {
-    const shown = this.mode === 'cookie' && init.credentials === 'include' ? this.cookie : body?.['refresh_token'];
+  private judge({ path, body, headers, init }: Asked, cookie: string | undefined): { response: Response; cookie?: string } {
+    const shown = this.mode === 'cookie' && init.credentials === 'include' ? cookie : body?.['refresh_token'];
     const token = shown ? read(shown) : undefined;
     const row = token && this.rows.get(token.session);
     if (path.endsWith('/login')) {

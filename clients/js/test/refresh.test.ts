@@ -182,10 +182,48 @@ describe('a session ends only where the server says so', () => {
     const [one, two] = [tab({ ahead: false }), tab({ ahead: false })];
     await Promise.all([one.refresh(), two.refresh()]);
     expect(new Set(server.refreshes().map(({ headers }) => headers.get('Idempotency-Key'))).size).toBe(1);
+    // It was sent more than once, so that it is shown once more.
+    await one.refresh();
+    expect(new Set(server.refreshes().map(({ headers }) => headers.get('Idempotency-Key'))).size).toBe(1);
     await one.refresh();
     expect(new Set(server.refreshes().map(({ headers }) => headers.get('Idempotency-Key'))).size).toBe(2);
     expect(one.session.state).toBe('signed-in');
     expect(two.session.state).toBe('signed-in');
+  });
+
+  describe('where a request was held up on its way until after the answer to its repeat', () => {
+    /** Whose first request turned the session after its second was told that there is nothing to turn yet. */
+    const heldUp = async () => {
+      const { server, tab } = browser({ mode: 'cookie' });
+      const client = tab({ ahead: false });
+      await client.login(LOGIN);
+      await client.refresh();
+      server.next('/refresh', { late: 40_000 });
+      const asked = client.refresh();
+      await pass(10_000);
+      expect(await asked).toBeTruthy();
+      await pass(60 * MINUTE);
+      const [row] = [...server.rows.values()];
+      expect(row?.generation).toBe(2);
+      return { server, client, row };
+    };
+
+    it('nobody was signed out by the next refresh', async () => {
+      const { server, client } = await heldUp();
+      expect(await client.refresh()).toBeTruthy();
+      await pass(60 * MINUTE);
+      expect(await client.refresh()).toBeTruthy();
+      expect(client.session.state).toBe('signed-in');
+      const ids = server.refreshes().map(({ headers }) => headers.get('Idempotency-Key'));
+      expect(ids[3]).toBe(ids[1]);
+      expect(new Set(ids.slice(3)).size, 'and the one after it has an id of its own').toBe(2);
+    });
+
+    it('nor was a log-out taken for a theft', async () => {
+      const { client, row } = await heldUp();
+      await client.logout();
+      expect(row?.ended).toBe('logout');
+    });
   });
 });
 

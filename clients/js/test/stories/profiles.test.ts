@@ -35,8 +35,8 @@ const patiently = async <T>(call: () => Promise<T>): Promise<T> => {
   }
 };
 
-// As each is shipped: our own answers a retry, the others refuse it as the systems did whose place they take.
-describe.each(PROFILES)('%s', (name, profile, modes, me) => {
+// Side by side, since they wait most of the time. As each is shipped: our own answers a retry, the others refuse it as the systems did whose place they take.
+describe.concurrent.each(PROFILES)('%s', (name, profile, modes, me) => {
   let server: Server;
   let count = 0;
   const open: Client[] = [];
