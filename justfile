@@ -44,7 +44,7 @@ client:
     cd clients/js && npm ci && npm run check
 
 lint:
-    cargo clippy --workspace --all-targets --locked -- -D warnings
+    cargo clippy --workspace --all-targets --features sprag-server/otel --locked -- -D warnings
     cargo clippy -p sprag-verify --locked -- -D warnings
     cargo clippy -p sprag-verify --features http --locked -- -D warnings
 
@@ -73,6 +73,10 @@ model:
 # Kill the real binary again and again under load and check every acknowledgement (--kills, --operations, --seed, --database)
 soak *args:
     cargo build --profile test -p sprag-server && cargo run --profile test -p sprag-bench -- soak {{args}}
+
+# The tests of several nodes that race and kill, several times as long as every day: 100,000 operations, 20 kills, 600 races
+proofs:
+    SPRAG_LONG_PROOFS=1 cargo test -p sprag-server --test nodes -- --nocapture kill races first_start
 
 # A million requests with a byte too many or too few, a marker behind each (--cases, --seed, --at-once, --server-binary)
 siege-framing *args:

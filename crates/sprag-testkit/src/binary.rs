@@ -9,6 +9,7 @@ pub mod disk_state;
 pub mod framing;
 pub mod late;
 pub mod load;
+pub mod log_ins;
 pub mod people;
 pub mod random;
 pub mod server;

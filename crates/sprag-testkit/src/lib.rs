@@ -19,6 +19,7 @@ pub mod head;
 pub mod making;
 pub mod mmdb;
 pub mod nodes;
+pub mod often;
 pub mod passkey;
 pub mod people;
 pub mod present;

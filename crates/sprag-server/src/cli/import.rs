@@ -211,7 +211,7 @@ fn warn_of_factors_that_none_takes(profile: &Profile, shape: &TableShape) {
     tell(format_args!(
         "second factors come beside users, and no call of the profile {} takes one: who has one cannot log in with it before {}",
         profile.name,
-        if profile.wire.off.iter().any(|route| route.action.is("login_factor")) {
+        if profile.wire.could_offer("login_factor") {
             "SPRAG_OFFERS names login_factor for the server"
         } else {
             "a copy of it has a route that does login_factor"

@@ -23,6 +23,11 @@ impl Wire {
         self.routes.iter().find(|route| route.action.is(action))
     }
 
+    /// Whether a call that does this is there but off, so that `offers` would have it.
+    pub(crate) fn could_offer(&self, action: &str) -> bool {
+        self.off.iter().any(|route| route.action.is(action))
+    }
+
     /// The wire of all `routes`, of which the optional ones are on that do one of `offered`.
     pub(super) fn offering(self, offered: &[Action]) -> Self {
         let all = self.routes.into_iter().chain(self.off);

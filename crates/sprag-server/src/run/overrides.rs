@@ -179,8 +179,7 @@ fn does(profile: &Profile, action: &str, takes: Option<Input>) -> bool {
 /// How a profile gets these calls: by naming those that it has and that are off, or by a copy.
 fn having(profile: &Profile, actions: &[&str]) -> String {
     let missing: Vec<&str> = actions.iter().filter(|action| !does(profile, action, None)).copied().collect();
-    let is_off = |action: &&str| profile.wire.off.iter().any(|route| route.action.is(action));
-    if !missing.is_empty() && missing.iter().all(is_off) {
+    if !missing.is_empty() && missing.iter().all(|action| profile.wire.could_offer(action)) {
         return format!("add {} to SPRAG_OFFERS", missing.join(", "));
     }
     format!(

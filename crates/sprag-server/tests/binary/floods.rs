@@ -115,6 +115,8 @@ async fn an_honest_client_of_http2_is_never_taken_for_a_flood() {
     let home = Home::new(SPRAG);
     let server = home.start(&[]);
     let stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    // As browsers do: a frame that opens a window would otherwise wait for the answer to the one before.
+    stream.set_nodelay(true).unwrap();
     let mut builder = http2::Builder::new(TokioExecutor::new());
     // The smallest windows that there are, so that each answer takes many frames to open them.
     let builder = builder.initial_stream_window_size(16 * 1024).initial_connection_window_size(64 * 1024);

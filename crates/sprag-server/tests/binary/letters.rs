@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use rcgen::CertifiedKey;
@@ -77,15 +77,23 @@ fn what_a_mail_server_refuses_for_good_is_given_up_told_and_tried_again_where_so
 #[test]
 fn killed_in_the_middle_of_a_thousand_letters_none_is_lost_and_each_has_one_id() {
     const LETTERS: usize = 1000;
+    const AT_ONCE: usize = 20;
     let mail = MailServer::start("0.04");
     let home = Home::new(SPRAG);
     create(&home, "ann", "ann@example.org");
     let flags = ["--mail-url", &mail.url()];
     let server = home.start(&flags);
-    let mut connection = server.connect();
-    for _ in 0..LETTERS {
-        assert_eq!(connection.ask(&forget("ann@example.org")).unwrap().status, 202);
-    }
+    // Each is put off by a random tenth of a second, so that many ask at a time.
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                let mut connection = server.connect();
+                for _ in 0..LETTERS / AT_ONCE {
+                    assert_eq!(connection.ask(&forget("ann@example.org")).unwrap().status, 202);
+                }
+            });
+        }
+    });
     let before = mail.taken().len();
     assert!(before > 0, "letters are on their way already, so that it is in the middle of them");
     assert!(before < LETTERS, "letters wait still");

@@ -1,11 +1,9 @@
 //! A change of password whose answer is lost on the way, an account that is disabled while people log in, and passwords
 //! that nobody waits for any more.
 
-use std::thread::scope;
-
 use rusqlite::params;
 use sprag_rig::Proxy;
-use sprag_testkit::beside::Over;
+use sprag_testkit::binary::log_ins::log_in_while_disabled_and_enabled;
 
 use crate::SPRAG;
 use crate::people::{Pair, change_password, log_in, login, me, refresh};
@@ -59,16 +57,6 @@ fn operator_does(home: &Home, what: &str) {
     assert!(ran.status.success(), "{ran:?}");
 }
 
-/// Logs in until somebody says that it is over, and gives each answer.
-fn keeps_logging_in(server: &Server, is_over: &std::sync::atomic::AtomicBool) -> Vec<Answer> {
-    let mut client = server.connect();
-    let mut answers = Vec::new();
-    while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
-        answers.push(client.ask(&login("ann", PASSWORD)).unwrap());
-    }
-    answers
-}
-
 #[test]
 fn twelve_who_log_in_while_an_administrator_disables_and_enables_are_never_told_that_the_password_is_wrong() {
     const AT_ONCE: usize = 12;
@@ -76,29 +64,8 @@ fn twelve_who_log_in_while_an_administrator_disables_and_enables_are_never_told_
     let home = Home::new(SPRAG);
     let server = home.start(&[]);
     home.create_user("ann");
-    let is_over = std::sync::atomic::AtomicBool::new(false);
-    let answers: Vec<Answer> = scope(|scope| {
-        let people: Vec<_> =
-            (0..AT_ONCE).map(|_| scope.spawn(|| keeps_logging_in(&server, &is_over))).collect();
-        let over = Over(&is_over);
-        for _ in 0..ROUNDS {
-            operator_does(&home, "disable");
-            operator_does(&home, "enable");
-        }
-        drop(over);
-        people.into_iter().flat_map(|one| one.join().unwrap()).collect()
-    });
-    let told = |answer: &Answer| (answer.status, answer.member("code"));
-    for answer in &answers {
-        let is_true = match told(answer) {
-            (200, _) => true,
-            (401, code) => code == "account_disabled",
-            (status, _) => status == 503,
-        };
-        assert!(is_true, "{:?}", told(answer));
-    }
-    let count = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
-    assert!(count(200) > 0 && count(401) > 0, "{} let in, {} told", count(200), count(401));
+    let people = (0..AT_ONCE).map(|_| server.connect()).collect();
+    log_in_while_disabled_and_enabled(people, "ann", ROUNDS, |_, what| operator_does(&home, what));
     Pair::of(
         &await_some(|| Some(server.ask(&login("ann", PASSWORD))).filter(|one| one.status != 503)).unwrap(),
     );

@@ -27,7 +27,7 @@ use sprag_testkit::binary::{late, people, server, token, wire};
 const SPRAG: &str = env!("CARGO_BIN_EXE_sprag");
 
 /// How many tests run at once unless somebody says otherwise.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 7;
 
 /// Makes a trial of each test. One that is left out is never used, which the compiler tells.
 macro_rules! trials {

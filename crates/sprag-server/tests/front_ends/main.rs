@@ -16,6 +16,12 @@ use sprag_testkit::rooms::{self, Room};
 
 use crate::tools::Tools;
 
+/// How many profiles are played at once unless somebody says otherwise: their browsers wait as often as they work.
+const AT_ONCE: usize = 4;
+
+/// What takes longest, and so comes first.
+const LONGEST: [&str; 2] = ["pages", "demo"];
+
 /// How each scene ended: why it failed, or nothing.
 type Ended = BTreeMap<String, Option<String>>;
 
@@ -26,7 +32,8 @@ struct Played {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/front_ends");
     let rooms = rooms::all(&here).expect("the folder of these tests can be read");
     let tools = Arc::new(Lazy { here, found: OnceLock::new() });
@@ -42,10 +49,11 @@ fn trials(rooms: Vec<Room>, tools: &Arc<Lazy>) -> Vec<Trial> {
         for (place, scene) in played.room.scenes.clone().into_iter().enumerate() {
             let name = format!("{}: {scene}", played.room.profile);
             let (played, tools) = (Arc::clone(&played), Arc::clone(tools));
-            ordered.push((place, Trial::test(name, move || played.scene(&scene, &tools))));
+            let is_short = !LONGEST.contains(&played.room.profile.as_str());
+            ordered.push(((place, is_short), Trial::test(name, move || played.scene(&scene, &tools))));
         }
     }
-    ordered.sort_by_key(|(place, _)| *place);
+    ordered.sort_by_key(|(rank, _)| *rank);
     ordered.into_iter().map(|(_, trial)| trial).collect()
 }
 

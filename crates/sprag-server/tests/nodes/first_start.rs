@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 
 use sprag_rig::Postgres;
+use sprag_testkit::often::often;
 
 use crate::SPRAG;
 use crate::people::{Pair, log_in, refresh_with_id};
@@ -21,7 +22,7 @@ fn four_nodes_that_start_at_once_on_an_empty_database_all_come_up_and_migrate_on
     };
     let migrations = concat!(env!("CARGO_MANIFEST_DIR"), "/../sprag/migrations/postgres");
     let migrations = fs::read_dir(migrations).unwrap().count().to_string();
-    for _ in 0..10 {
+    for _ in 0..often(3, 10) {
         let database = Postgres::shared().fresh_database();
         let url = database.url();
         let environment = [("SPRAG_DATABASE_URL", url.as_str())];

@@ -1,11 +1,9 @@
 //! A change of password whose answer is lost, and an account that is disabled while people log in, at several nodes.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::scope;
 
 use sprag_rig::{Postgres, Proxy};
-use sprag_testkit::beside::Over;
+use sprag_testkit::binary::log_ins::log_in_while_disabled_and_enabled;
 
 use crate::SPRAG;
 use crate::cluster::{Cluster, NODES};
@@ -92,53 +90,9 @@ fn who_logs_in_at_any_node_while_an_account_is_disabled_and_enabled_is_never_tol
     let (cluster, _servers) = Cluster::start(SPRAG, Postgres::shared().fresh_database(), &[]);
     cluster.create_users(1);
     let nodes = cluster.addresses();
-    let (is_over, let_in, told) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
-    let answers: Vec<Answer> = scope(|scope| {
-        let person = |number: usize| {
-            let mut client = Connection::open(nodes[number % NODES]).unwrap();
-            let (is_over, let_in, told) = (&is_over, &let_in, &told);
-            move || {
-                let mut answers = Vec::new();
-                while !is_over.load(Ordering::Relaxed) {
-                    let answer = client.ask(&login("user-0", PASSWORD)).unwrap();
-                    match answer.status {
-                        200 => _ = let_in.fetch_add(1, Ordering::Relaxed),
-                        401 => _ = told.fetch_add(1, Ordering::Relaxed),
-                        // Put off: neither.
-                        _ => {}
-                    }
-                    answers.push(answer);
-                }
-                answers
-            }
-        };
-        let people: Vec<_> = (0..AT_ONCE).map(|number| scope.spawn(person(number))).collect();
-        let over = Over(&is_over);
-        let happens = |counted: &AtomicUsize| {
-            let before = counted.load(Ordering::Relaxed);
-            await_some(|| (counted.load(Ordering::Relaxed) > before).then_some(())).expect("an answer");
-        };
-        // Every second round waits for both answers: where a log-in takes longer than a round does, none would
-        // be let in otherwise.
-        for round in 0..ROUNDS {
-            cluster.done(round % NODES, &["user", "disable", "user-0"], "");
-            if round % 2 == 1 {
-                happens(&told);
-            }
-            cluster.done(round % NODES, &["user", "enable", "user-0"], "");
-            if round % 2 == 1 {
-                happens(&let_in);
-            }
-        }
-        drop(over);
-        people.into_iter().flat_map(|one| one.join().unwrap()).collect()
+    let people = (0..AT_ONCE).map(|number| Connection::open(nodes[number % NODES]).unwrap()).collect();
+    log_in_while_disabled_and_enabled(people, "user-0", ROUNDS, |round, what| {
+        cluster.done(round % NODES, &["user", what, "user-0"], "");
     });
-    for answer in &answers {
-        let told = (answer.status, answer.member("code"));
-        let is_true = matches!(told.0, 200 | 503) || told.1 == "account_disabled";
-        assert!(is_true, "{told:?}");
-    }
-    let count = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
-    assert!(count(200) > 0 && count(401) > 0, "{} let in, {} told", count(200), count(401));
     Pair::of(&hears(nodes[0], &login("user-0", PASSWORD)));
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use data_encoding::HEXLOWER;
 use serde_json::json;
 use sprag_rig::Postgres;
+use sprag_testkit::often::often;
 
 use crate::SPRAG;
 use crate::cluster::{Cluster, NODES};
@@ -63,12 +64,11 @@ fn same_successor(nodes: &mut [Connection; NODES], request: &Request) -> String 
 
 #[test]
 fn r13_after_an_acknowledged_end_of_a_session_no_node_refreshes_it() {
-    const ROUNDS: u64 = 40;
     const AT_ONCE: usize = 15;
     let (cluster, _servers) = Cluster::start(SPRAG, Postgres::shared().fresh_database(), &EVERY);
     cluster.create_users(1);
     let mut random = Random::new(20_266);
-    for _ in 0..ROUNDS {
+    for _ in 0..often(10, 40) {
         let people = log_in_all(&cluster, "user-0", AT_ONCE);
         let addresses = cluster.addresses();
         let pauses: Vec<_> = (0..AT_ONCE).map(|_| random.below(6000)).collect();
@@ -87,13 +87,12 @@ fn r13_after_an_acknowledged_end_of_a_session_no_node_refreshes_it() {
 
 #[test]
 fn r15_after_an_acknowledged_change_of_the_password_no_node_refreshes_the_other_sessions() {
-    const ROUNDS: u64 = 16;
     let (cluster, _servers) = Cluster::start(SPRAG, Postgres::shared().fresh_database(), &EVERY);
     cluster.create_users(1);
-    for round in 0..ROUNDS {
+    for round in 0..often(5, 16) {
         let mut people = log_in_all(&cluster, "user-0", 16);
         let own = people.pop().unwrap();
-        let node = cluster.addresses()[usize::try_from(round).unwrap() % NODES];
+        let node = cluster.addresses()[round % NODES];
         let tokens = own.tokens.lock().unwrap().clone();
         // Even where the password stays as it is, the epoch moves.
         let body = json!({ "current_password": PASSWORD, "new_password": PASSWORD, "refresh_token": tokens.refresh });
@@ -110,10 +109,9 @@ fn r15_after_an_acknowledged_change_of_the_password_no_node_refreshes_the_other_
 
 #[test]
 fn r15_after_an_account_was_disabled_no_node_refreshes_its_sessions() {
-    const ROUNDS: usize = 10;
     let (cluster, _servers) = Cluster::start(SPRAG, Postgres::shared().fresh_database(), &EVERY);
     cluster.create_users(1);
-    for round in 0..ROUNDS {
+    for round in 0..often(3, 10) {
         let people = log_in_all(&cluster, "user-0", 16);
         all_race(&cluster, &people, || drop(cluster.done(round % NODES, &["user", "disable", "user-0"], "")));
         cluster.done(0, &["user", "enable", "user-0"], "");

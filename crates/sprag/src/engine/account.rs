@@ -295,12 +295,9 @@ impl Accounts<'_> {
         let mut steps = vec![Step::Rename { from, to, told_as, text: text.to_owned() }];
         let is_moved = told_as == NameKind::Email && account.email.as_deref() != Some(text);
         let letters = engine.letters();
-        let told = is_moved.then(|| letters.telling_old(&account, text, true, requester, now)).flatten();
-        let letter = told.as_ref().map(|(_, message)| message.key);
-        if let Some((undo, message)) = told {
-            steps.extend(undo.map(|undo| Step::PutToken(Box::new(undo))));
-            steps.push(Step::PutMessage(Box::new(message)));
-        }
+        let told = is_moved.then(|| letters.telling_old(&account, text, true, requester, now));
+        let (told, letter) = told.unwrap_or_default();
+        steps.extend(told);
         let commit = Commit { account: id, expect: Expect::Anything, steps, events: vec![event] };
         match engine.store.commit(commit).await?.is_done() {
             true => {

@@ -132,15 +132,11 @@ impl Accounts<'_> {
             }
             let now = engine.now();
             let to = changes.email.filter(|_| planned.renamed.contains(&EMAIL)).map(str::trim);
-            let told = to.and_then(|to| {
-                engine.letters().telling_old(&found, to, !changes.closes_undo, requester, now)
-            });
-            let letter = told.as_ref().map(|(_, message)| message.key);
+            let told =
+                to.map(|to| engine.letters().telling_old(&found, to, !changes.closes_undo, requester, now));
+            let (told, letter) = told.unwrap_or_default();
             let mut commit = planned.commit(account, None, requester, now);
-            if let Some((undo, message)) = told {
-                commit.steps.extend(undo.map(|undo| Step::PutToken(Box::new(undo))));
-                commit.steps.push(Step::PutMessage(Box::new(message)));
-            }
+            commit.steps.extend(told);
             if let Committed::Done { ended } = engine.store.commit(commit).await? {
                 letter.into_iter().for_each(|key| engine.letter_waits(key));
                 return Ok(Changed { account: self.get(account).await?, what, ended });

@@ -19,7 +19,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Refusal};
 use crate::letter::{Letter, LetterKind};
 use crate::one_time::{OneTimeText, OneTimeToken, Purpose, hashed};
-use crate::outbox::Message;
+use crate::outbox::{Message, MessageKey};
 use crate::password::Password;
 use crate::random;
 use crate::ratchet::MAX_MISSES;
@@ -141,18 +141,14 @@ impl Letters<'_> {
             let mut steps = vec![usable.spend(now), Step::EndTokens { purpose: Purpose::ChangeEmail }];
             steps.extend(planned.into_steps());
             steps.push(Step::ConfirmEmail { address: change.to.clone(), at: now });
-            let told = self.telling_old(account, &change.to, !change.closes_undo, requester, now);
-            let key = told.as_ref().map(|(_, message)| message.key);
-            if let Some((undo, message)) = told {
-                steps.extend(undo.map(|undo| Step::PutToken(Box::new(undo))));
-                steps.push(Step::PutMessage(Box::new(message)));
-            }
+            let (told, letter) = self.telling_old(account, &change.to, !change.closes_undo, requester, now);
+            steps.extend(told);
             let note = Some("e-mail address, by a link that was sent to the new one".into());
             let event = requester.event_of_account(account.id, EventKind::AccountRenamed, now, note);
             let expect = Expect::Standing(account.epoch);
             let commit = Commit { account: account.id, expect, steps, events: vec![event] };
             if engine.store.commit(commit).await?.is_done() {
-                key.into_iter().for_each(|key| engine.letter_waits(key));
+                letter.into_iter().for_each(|key| engine.letter_waits(key));
                 return Ok(LinkTarget { address: change.to, account: account.id });
             }
         }
@@ -262,8 +258,8 @@ impl Letters<'_> {
         Ok(())
     }
 
-    /// What the old address is told of a change, and the token of its link where it has one; nothing where there was no address,
-    /// or nobody sends letters.
+    /// The steps that tell the old address of a change, by a letter whose link undoes it where it can be undone, and that letter;
+    /// nothing where there was no address, or nobody sends letters.
     pub(super) fn telling_old(
         &self,
         account: &Account,
@@ -271,12 +267,16 @@ impl Letters<'_> {
         can_be_undone: bool,
         requester: &Requester,
         now: Timestamp,
-    ) -> Option<(Option<OneTimeToken>, Message)> {
+    ) -> (Vec<Step>, Option<MessageKey>) {
         let Self(engine) = self;
-        let (_, from) = addressed(account.clone()).filter(|_| engine.sends_letters)?;
+        let Some((_, from)) = addressed(account.clone()).filter(|_| engine.sends_letters) else {
+            return (Vec::new(), None);
+        };
         let letter = Letter::asked_for(LetterKind::EmailChanged, &from, requester, now);
         if !can_be_undone {
-            return Some((None, self.to(account, letter, now.plus(TELLS_FOR))));
+            let message = self.to(account, letter, now.plus(TELLS_FOR));
+            let key = message.key;
+            return (vec![Step::PutMessage(Box::new(message))], Some(key));
         }
         let payload = EmailUndo { from: from.clone(), to: to.to_owned() };
         let (token, text) = engine.new_token(
@@ -291,7 +291,8 @@ impl Letters<'_> {
         );
         let expires_at = token.expires_at;
         let message = self.to(account, letter.with_link(&text, expires_at), expires_at);
-        Some((Some(token), message))
+        let key = message.key;
+        (vec![Step::PutToken(Box::new(token)), Step::PutMessage(Box::new(message))], Some(key))
     }
 
     fn change_token(
