@@ -156,6 +156,7 @@ const EVENTS = {
     const [before, next] = round.newPassword();
     const asked = `rig.changePassword?.(${JSON.stringify(before)}, ${JSON.stringify(next)}).then(() => true, String)`;
     round.replaced += 1;
+    round.changedBy.push(tab.number);
     const outcome = await tab.evaluate(asked, 40_000).catch(String);
     if (outcome === undefined) round.keepPassword(before);
   },

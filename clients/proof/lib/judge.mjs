@@ -44,17 +44,24 @@ const LOGGED_OUT = /^(logout|logout_all|session_ended|this session has ended.*|t
 /** What tabs that cannot hear of each other are told as well, of a session that another has taken the place of. */
 const REPLACED = /^(replaced|password_changed)$/;
 
+/** How every profile says that the password was changed. */
+const CHANGED = /password_changed|because the password was changed/;
+
 /** How long it takes a tab at most to hear of what happened in another: it may have been frozen or offline. */
 const HEARS_MS = 15_000;
 
 /** A log-out is told with its cause, in whichever tab; all else is nobody's wish. */
-function falseSignOuts({ gate, away, replaced, plan, client }) {
+function falseSignOuts({ gate, away, replaced, changedBy, plan, client }) {
+  // Where nothing can be kept each tab has a session of its own, and who changes the password ends those of all others.
+  const isAlone = plan.mode === 'body' && plan.storage !== 'kept';
+  const isEndedByAnother = (why, tab) => isAlone && CHANGED.test(why) && changedBy.some((other) => other !== tab);
   // Tabs that share nothing, neither a storage nor a channel nor a cookie, learn of another's log-out from the server.
   const isDeaf = plan.mode === 'body' && plan.storage !== 'kept' && plan.channel === 'none';
   const [{ from: first } = { from: Infinity }] = away;
   const isWished = (at) => away.some(({ from, to }) => at >= from && at <= to + HEARS_MS);
-  return gate.reports.filter(({ what, cause, at }) => {
+  return gate.reports.filter(({ what, cause, detail, at, tab }) => {
     if (what === 'sent to log in' || client !== 'sprag') return at < first;
+    if (isEndedByAnother(`${cause} ${detail}`, tab)) return false;
     if (LOGGED_OUT.test(cause)) return !(isWished(at) || (isDeaf && (at >= first || replaced > 0)));
     return !(REPLACED.test(cause) && isDeaf && replaced > 0);
   });

@@ -67,7 +67,8 @@ function page({ runs, thefts }) {
 
 **How.** A round has 2 to 10 tabs, one of the six profiles with \`retry = "answer"\`, and cookies or bodies as the profile has them. Its
 seed draws what happens to people and what happens to every single call: it is late, overtaken, doubled, lost, cut in half, or
-answered by somebody else. After the round nobody may be signed out who did not log out; every tab must work; what the browser keeps
+answered by somebody else. After the round nobody may be signed out who did not log out (nor change the password in another tab, where
+nothing can be kept and each tab has a session of its own); every tab must work; what the browser keeps
 must be the newest token that the server handed out, and must refresh; no session may have ended as if a thief had been there; the
 log may say nothing critical; and no token may have been sent to another origin.
 

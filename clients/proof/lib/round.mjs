@@ -49,6 +49,8 @@ export class Round {
   away = [];
   /** How often another session took the place of one that lived. */
   replaced = 0;
+  /** In which tabs somebody changed the password. */
+  changedBy = [];
   opened = 0;
   happened = 0;
   restored = 0;
