@@ -1,5 +1,5 @@
 import { attempt } from './after.js';
-import { newId, shown, type Kept } from './store.js';
+import { newId, type Kept } from './store.js';
 import type { TokenStorage } from './types.js';
 
 /** As long as browsers keep a cookie, in seconds. */
@@ -29,15 +29,14 @@ export function besideServer(name = 'sprag'): TokenStorage {
       const r = shared();
       if (!r) return found;
       const kept = attempt(() => JSON.parse(found as string) as Kept | null) ?? { i };
-      if (shown(kept) === r) return found;
+      if (kept.r === r) return found;
       // Where the page knows of no session, the server of the pages has opened one since.
-      return JSON.stringify(kept.s === undefined ? { i: kept.i, b: kept.b, s: '', r } : { ...kept, r, n: undefined, p: undefined });
+      return JSON.stringify(kept.s === undefined ? { i: kept.i, b: kept.b, s: '', r } : { ...kept, r, m: undefined, n: undefined, q: undefined, c: undefined });
     },
     setItem(key, value) {
-      const kept = JSON.parse(value) as Kept;
-      const r = shown(kept);
+      const { r, o } = JSON.parse(value) as Kept;
       if (r && r !== shared()) share(r, LONGEST);
-      if (!r && kept.o && shared()) share('', 0);
+      if (!r && o && shared()) share('', 0);
       last = value;
       local().setItem(key, value);
     },

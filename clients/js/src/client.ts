@@ -3,7 +3,7 @@ import { accessOf, between, dueIn, left, now, passed, sessionOf, type Access, ty
 import { SpragError } from './error.js';
 import { bearing } from './fetch.js';
 import { sprag } from './profiles.js';
-import { isBusy, isNewer, newId, openStore, shown, HELD, type Kept } from './store.js';
+import { isBusy, isNewer, newId, openStore, HELD, type Kept } from './store.js';
 import { readClaims, readToken } from './token.js';
 import type { Answer, Client, ClientOptions, Session, SessionSnapshot, SignedOut } from './types.js';
 import { here, isFault, judged, originOf, says, sender, text, unreachable } from './wire.js';
@@ -23,6 +23,10 @@ interface Message {
 const TRIES = 3;
 /** The longest wait of our own between two tries, and the longest that a server may ask for, in milliseconds. */
 const BACK_OFF = 12_000;
+/** How long a retry id that was sent more than once is kept, in milliseconds: the longest reuse interval that there is. */
+const LATE = 300_000;
+/** After how many answers it is kept at most: for ever would have a thief who copied it be taken for its owner. */
+const KEPT = 8;
 const PATIENCE = 600_000;
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
@@ -63,8 +67,8 @@ export function createClient(options: ClientOptions): Client {
   /** Wakes whoever waits for another tab. */
   let wake = quiet;
 
-  /** What the kept session is known by: its token, or in cookie mode its retry id. */
-  const mark = ({ t, r }: Kept): string | undefined => (inBody ? t : r);
+  /** What the kept session is known by: its token, or in cookie mode its retry id, or what stands for it. */
+  const mark = ({ t, r, m }: Kept): string | undefined => (inBody ? t : (m ?? r));
   const has = (kept: Kept): boolean => kept.s !== undefined && !!mark(kept) && mark(kept) !== unknown;
 
   const put = (next: SessionSnapshot): void => {
@@ -160,9 +164,10 @@ export function createClient(options: ClientOptions): Client {
     const was = store.last.s;
     const s = sessionOf(profile, body);
     const kept = await store.update((kept) => {
-      // In cookie mode one retry id lives until an answer was read, and is shown once more where it was sent twice.
-      const p = !entry && (kept.n as number) > 1 ? shown(kept) : undefined;
-      if (mayFollow(kept, token)) return { ...rest(kept), s: s || kept.s || '', t: inBody ? token : undefined, r: newId(), p };
+      if (!mayFollow(kept, token)) return;
+      const next = { ...rest(kept), s: s || kept.s || '', t: inBody ? token : undefined, r: newId() };
+      // In cookie mode one retry id lives until an answer was read, and for a while longer where it was sent more than once.
+      return inBody || entry ? next : doubted(kept, next);
     });
     if (!has(kept)) return undefined;
     if (s && s !== kept.s) {
@@ -173,6 +178,13 @@ export function createClient(options: ClientOptions): Client {
     hold(accessOf(profile, body, kept.s as string, entry, since));
     tell(was, entry);
     return access?.token;
+  };
+
+  /** What follows `kept` where its retry id is kept on, `next` else. */
+  const doubted = (kept: Kept, next: Kept): Kept => {
+    const { r, n = 0, q = 0, c = 0 } = kept;
+    const at = n > 1 ? Date.now() : q;
+    return Math.abs(Date.now() - at) < LATE && c < KEPT ? { ...next, r, m: newId(), q: at, c: c + 1 } : next;
   };
 
   /** What outlives a session: the instance, and another tab's mark. */
@@ -196,7 +208,7 @@ export function createClient(options: ClientOptions): Client {
   const bodyOf = (t: string | undefined): Answer | false => inBody && { [answer.refresh]: t };
 
   const askFor = (kept: Kept, stopped?: AbortSignal): Promise<Answer> =>
-    send(routes.refresh, bodyOf(kept.t), kept.i, shown(kept), undefined, stopped);
+    send(routes.refresh, bodyOf(kept.t), kept.i, kept.r, undefined, stopped);
 
   const renew = async (): Promise<string | undefined> => {
     if (failed && passed(failed.since) < failed.wait) throw failed.error;
@@ -204,11 +216,14 @@ export function createClient(options: ClientOptions): Client {
     let refusals = 0;
     return insist(async function again(): Promise<string | undefined> {
       const stopped = await free();
-      let sent = store.last;
       // A log-out that the server was not told yet: the cookie is no session's that anybody wants.
-      if (!has(sent) && (inBody || refusals || sent.l)) return undefined;
+      const isNone = (kept: Kept): unknown => !has(kept) && (inBody || refusals || kept.l);
       // Every tab knows the retry id before the request leaves, and in cookie mode how often it did.
-      if (!inBody || !sent.r) sent = await store.update((kept) => ({ ...kept, r: kept.r ?? newId(), n: (kept.n ?? 0) + 1 }));
+      const sent =
+        isNone(store.last) || (inBody && store.last.r)
+          ? store.last
+          : await store.update((kept) => (isNone(kept) ? undefined : { ...kept, r: kept.r ?? newId(), n: (kept.n ?? 0) + 1 }));
+      if (isNone(sent)) return undefined;
       // Another tab was answered while this one waited.
       if (access && access !== begun) return access.token;
       const isSame = (kept: Kept): boolean => mark(kept) === mark(sent);
@@ -221,6 +236,12 @@ export function createClient(options: ClientOptions): Client {
       } catch (thrown) {
         const error = thrown as SpragError;
         const kept = await look();
+        // It may still be on its way, though another tab was answered meanwhile.
+        if (!inBody && !error.status)
+          await change((next) => {
+            if (isSame(next)) return { ...next, n: 2 };
+            return has(next) && next.s === sent.s && !next.n && { ...next, r: sent.r, m: mark(next), q: Date.now() };
+          });
         // An action began meanwhile: whatever this was told is about the session before.
         if (stopped.aborted) return again();
         const isUnknown = says(error, refusal, refusal.unknown);
@@ -235,7 +256,7 @@ export function createClient(options: ClientOptions): Client {
         else if (inBody && isUnknown) {
           unknown = kept.t; // Which is kept for the next start.
           show(kept, { cause, detail });
-        } else await change((kept) => isSame(kept) && { ...rest(kept), o: { cause, detail }, r: isUnknown ? kept.r : undefined });
+        } else await change((kept) => isSame(kept) && { ...rest(kept), o: { cause, detail }, ...(isUnknown && { r: kept.r, n: kept.n }) });
         return again();
       }
     }, line);
@@ -388,7 +409,11 @@ export function createClient(options: ClientOptions): Client {
       addEventListener(event, listener as EventListener, listening);
     open();
     on('visibilitychange', check);
-    on('storage', ({ key }) => key === name && look().then(wake));
+    on('storage', ({ key }) => {
+      const { last } = store;
+      // That a request leaves is no news, and must not have another tab's leave before its time.
+      return key === name && look().then((kept) => (mark(kept) !== mark(last) || kept.b !== last.b) && wake());
+    });
     on('online', () => {
       failed = undefined;
       line.failures = 0;
@@ -426,7 +451,7 @@ export function createClient(options: ClientOptions): Client {
     },
     async logout() {
       const kept = await store.update();
-      const l = shown(kept) ?? newId();
+      const l = kept.r ?? newId();
       const held = profile.logoutByAccessToken && access && left(access).life > 0 ? access.token : undefined;
       await leave('logout', 'You signed out', inBody ? undefined : l);
       if (!inBody || kept.t) await farewell({ ...kept, l }, held);

@@ -12,14 +12,17 @@ export interface Kept {
   readonly t?: string | undefined;
   /** The retry id of the next refresh: of this token, or in cookie mode until an answer was read. */
   readonly r?: string | undefined;
-  /** In cookie mode how often that id was sent. */
+  /** In cookie mode how often that id was sent since an answer was read; 2 where one request was not answered. */
   readonly n?: number | undefined;
   /**
-   * In cookie mode the retry id before, where it was sent more than once and the answer may have come to the later request: the
-   * earlier one may still be on its way and turn the session when it arrives, with an answer that nobody reads. So the next
-   * refresh shows this id in the place of its own.
+   * In cookie mode since when that id is kept although an answer was read: it was sent more than once, and the answer may have
+   * been to the later request. The earlier one may still be on its way, and turn the session with an answer that nobody reads.
    */
-  readonly p?: string | undefined;
+  readonly q?: number | undefined;
+  /** How many answers it was kept after. */
+  readonly c?: number | undefined;
+  /** What the session is known by where its retry id is kept: another one after each answer. */
+  readonly m?: string | undefined;
   /** Why there is no session. */
   readonly o?: SignedOut;
   /** Since when an action is under way that replaces the session, with a random fraction by which it is known. */
@@ -27,9 +30,6 @@ export interface Kept {
   /** In cookie mode a log-out that the server is still to be told: the retry id of the session that it ends. */
   readonly l?: string | undefined;
 }
-
-/** The retry id that the next refresh shows. */
-export const shown = ({ p, r }: Kept): string | undefined => p ?? r;
 
 /** How long an action can take, all its tries included, in milliseconds: a mark that is older was left behind. */
 export const HELD = 27_000;

@@ -15,8 +15,8 @@ interface Row {
 export type Fate =
   | { readonly lose: 'request' | 'answer' }
   | { readonly hang: true }
-  /** Nobody hears of it any more, yet it arrives so many milliseconds later, with the cookie of now. */
-  | { readonly late: number }
+  /** It arrives so many milliseconds later, with the cookie of now, and nobody hears of it: the connection breaks before. */
+  | { readonly late: number; readonly until?: number }
   | { readonly after: number }
   | { readonly answer: () => Response };
 
@@ -101,6 +101,7 @@ export class Ratchet {
     const { cookie } = this;
     if (fate && 'late' in fate) {
       setTimeout(() => this.judge(asked, cookie), fate.late);
+      await new Promise((resolve) => setTimeout(resolve, fate.until ?? 0));
       throw new TypeError('fetch failed');
     }
     const answer = this.judge(asked, cookie);

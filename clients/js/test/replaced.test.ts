@@ -11,6 +11,29 @@ const LOGIN = { username: 'ann', password: 'a long password' };
 const LOST = { lose: 'request' as const };
 const quiet = { ahead: false };
 
+it('a refresh that begins beside a log-out does not undo it', async () => {
+  const { server, storage, tab } = browser({ mode: 'cookie' });
+  const later = async <T>(call: () => T): Promise<T> => {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    return call();
+  };
+  const slow = {
+    getItem: (key: string) => later(() => storage.getItem(key)),
+    setItem: (key: string, value: string) => later(() => storage.setItem(key, value)),
+    removeItem: (key: string) => later(() => storage.removeItem(key)),
+  };
+  const client = tab({ ahead: false, storage: slow });
+  const entered = client.login(LOGIN);
+  await pass(1_000);
+  await entered;
+  server.next('/logout', ...Array.from({ length: 9 }, () => ({ lose: 'request' }) as const));
+  const asked = [client.logout(), client.refresh()].map((each) => each.catch(() => undefined));
+  await pass(60_000);
+  await Promise.all(asked);
+  expect(client.session.state).toBe('signed-out');
+  expect(storage.kept()).toHaveProperty('l');
+});
+
 describe('a log-out that is under way', () => {
   it.each([
     ['is tried again', LOST],

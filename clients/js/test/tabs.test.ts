@@ -48,6 +48,27 @@ describe('tabs', () => {
     expect(two.session.current).toMatchObject({ state: 'signed-in', id: one.session.current.id });
   });
 
+  it('do not have each other ask before its time by what they write down of a request', async () => {
+    const { server, storage, tab } = browser({ mode: 'cookie', channels: false });
+    const window = new EventTarget();
+    vi.stubGlobal('addEventListener', window.addEventListener.bind(window));
+    const [one, two] = [tab({ ahead: false }), tab({ ahead: false })];
+    await one.login(LOGIN);
+    await pass(1_000);
+    const write = storage.setItem.bind(storage);
+    storage.setItem = (key, value) => {
+      write(key, value);
+      queueMicrotask(() => window.dispatchEvent(Object.assign(new Event('storage'), { key })));
+    };
+    server.next('/refresh', ...Array.from({ length: 12 }, () => ({ lose: 'request' }) as const));
+    const before = server.refreshes().length;
+    const asked = [one.refresh(), two.refresh()].map((each) => each.catch(() => undefined));
+    await pass(700);
+    expect(server.refreshes()).toHaveLength(before + 2);
+    await pass(60_000);
+    await Promise.all(asked);
+  });
+
   it('hear of it by the storage where there are no channels', async () => {
     const { storage, tab } = browser({ channels: false });
     const [one, two] = [tab({ ahead: false }), tab({ ahead: false })];
