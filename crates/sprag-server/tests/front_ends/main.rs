@@ -17,7 +17,7 @@ use sprag_testkit::rooms::{self, Room};
 use crate::tools::Tools;
 
 /// How many profiles are played at once unless somebody says otherwise: their browsers wait as often as they work.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 3;
 
 /// What takes longest, and so comes first.
 const LONGEST: [&str; 2] = ["pages", "demo"];
