@@ -377,7 +377,8 @@ export function createClient(options: ClientOptions): Client {
       try {
         const token = held ?? (profile.logoutByAccessToken && text(await askFor({ i, t, r }, stopped), answer.access));
         // By the retry id the server knows whose token this is, though the answer with the next one may have been lost.
-        await send(routes.logout, bodyOf(t), i, r, token, stopped, true);
+        // With `keepalive` a browser lets it go on though it was stopped, and its answer clears the cookie of the next log-in.
+        await send(routes.logout, bodyOf(t), i, r, token, stopped, inBody);
       } catch (error) {
         await look();
         if (stopped.aborted) return again();

@@ -93,7 +93,9 @@ export class Ratchet {
     const end = path.slice(path.lastIndexOf('/'));
     const fate = this.fates.get(end)?.shift();
     const signal = init?.signal ?? request?.signal;
-    const aborted = new Promise<never>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+    // Browsers let a request with `keepalive` go on to its end, its cookie included, though the page stops it.
+    const stops = init?.keepalive ? undefined : signal;
+    const aborted = new Promise<never>((_, reject) => stops?.addEventListener('abort', () => reject(stops.reason)));
     aborted.catch(() => {}); // It may come when nobody waits any more.
     if (fate && 'hang' in fate) return aborted;
     if (fate && 'lose' in fate && fate.lose === 'request') throw new TypeError('fetch failed');

@@ -11,6 +11,20 @@ const LOGIN = { username: 'ann', password: 'a long password' };
 const LOST = { lose: 'request' as const };
 const quiet = { ahead: false };
 
+it('a log-out that is answered late does not take the cookie of the next log-in away', async () => {
+  const { server, tab } = browser({ mode: 'cookie' });
+  const client = tab({ ahead: false });
+  await client.login(LOGIN);
+  server.next('/logout', { after: 500 });
+  const out = client.logout();
+  await pass(200);
+  await client.login(LOGIN);
+  await pass(5_000);
+  await out;
+  expect(await client.refresh()).toBeTruthy();
+  expect(client.session.state).toBe('signed-in');
+});
+
 it('a refresh that begins beside a log-out does not undo it', async () => {
   const { server, storage, tab } = browser({ mode: 'cookie' });
   const later = async <T>(call: () => T): Promise<T> => {
