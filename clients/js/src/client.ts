@@ -114,12 +114,16 @@ export function createClient(options: ClientOptions): Client {
   const tell = (was: string | undefined, entry = false): void =>
     channel?.postMessage({ was, kept: store.last, entry, access: access && { ...left(access), since: now() } } satisfies Message);
 
+  /** What another tab may change that somebody waits for. That a request leaves or fails is none: its time to ask again stays. */
+  const news = (): string => JSON.stringify([mark(store.last), store.last.b, access?.token]);
+
   const hear = ({ was, kept, entry, access: theirs }: Message): void => {
+    const before = news();
     // Of another session than this one only a log-in is news.
     if (entry || was === store.last.s) show(store.take(JSON.stringify(kept)));
     if (theirs && theirs.of === store.last.s && (!access || theirs.life >= left(access).life))
       hold({ ...theirs, since: [performance.now(), theirs.since[1]] });
-    wake();
+    if (news() !== before) wake();
   };
 
   /** Until another tab changed something, or so long. */
@@ -411,9 +415,8 @@ export function createClient(options: ClientOptions): Client {
     open();
     on('visibilitychange', check);
     on('storage', ({ key }) => {
-      const { last } = store;
-      // That a request leaves is no news, and must not have another tab's leave before its time.
-      return key === name && look().then((kept) => (mark(kept) !== mark(last) || kept.b !== last.b) && wake());
+      const before = news();
+      return key === name && look().then(() => news() !== before && wake());
     });
     on('online', () => {
       failed = undefined;

@@ -48,8 +48,8 @@ describe('tabs', () => {
     expect(two.session.current).toMatchObject({ state: 'signed-in', id: one.session.current.id });
   });
 
-  it('do not have each other ask before its time by what they write down of a request', async () => {
-    const { server, storage, tab } = browser({ mode: 'cookie', channels: false });
+  it.each([true, false])('do not have each other ask before its time by what they write down of a request: channels %s', async (channels) => {
+    const { server, storage, tab } = browser({ mode: 'cookie', channels });
     const window = new EventTarget();
     vi.stubGlobal('addEventListener', window.addEventListener.bind(window));
     const [one, two] = [tab({ ahead: false }), tab({ ahead: false })];
