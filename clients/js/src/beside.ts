@@ -31,7 +31,7 @@ export function besideServer(name = 'sprag'): TokenStorage {
       const kept = attempt(() => JSON.parse(found as string) as Kept | null) ?? { i };
       if (kept.r === r) return found;
       // Where the page knows of no session, the server of the pages has opened one since.
-      return JSON.stringify(kept.s === undefined ? { i: kept.i, b: kept.b, s: '', r } : { ...kept, r, m: undefined, n: undefined, q: undefined, c: undefined });
+      return JSON.stringify({ i: kept.i, b: kept.b, s: kept.s ?? '', r });
     },
     setItem(key, value) {
       const { r, o } = JSON.parse(value) as Kept;

@@ -121,7 +121,9 @@ export function createClient(options: ClientOptions): Client {
     const before = news();
     // Of another session than this one only a log-in is news.
     if (entry || was === store.last.s) show(store.take(JSON.stringify(kept)));
-    if (theirs && theirs.of === store.last.s && (!access || theirs.life >= left(access).life))
+    // The token that is here already is no answer, nor is one that is over.
+    const life = access ? left(access).life : 0;
+    if (theirs && theirs.of === store.last.s && theirs.token !== access?.token && theirs.life > 0 && theirs.life >= life)
       hold({ ...theirs, since: [performance.now(), theirs.since[1]] });
     if (news() !== before) wake();
   };
@@ -211,8 +213,8 @@ export function createClient(options: ClientOptions): Client {
   /** The refresh token as a body shows it; in cookie mode the cookie does. */
   const bodyOf = (t: string | undefined): Answer | false => inBody && { [answer.refresh]: t };
 
-  const askFor = (kept: Kept, stopped?: AbortSignal): Promise<Answer> =>
-    send(routes.refresh, bodyOf(kept.t), kept.i, kept.r, undefined, stopped);
+  const askFor = ({ t, r, i }: Kept, stopped?: AbortSignal): Promise<Answer> =>
+    send(routes.refresh, bodyOf(t), i, r, undefined, stopped);
 
   const renew = async (): Promise<string | undefined> => {
     if (failed && passed(failed.since) < failed.wait) throw failed.error;
@@ -240,14 +242,14 @@ export function createClient(options: ClientOptions): Client {
       } catch (thrown) {
         const error = thrown as SpragError;
         const kept = await look();
+        // An action began meanwhile: whatever this was told is about the session before.
+        if (stopped.aborted) return again();
         // It may still be on its way, though another tab was answered meanwhile.
         if (!inBody && !error.status)
           await change((next) => {
-            if (isSame(next)) return { ...next, n: 2 };
+            if (isSame(next)) return { ...next, r: sent.r, n: 2 };
             return has(next) && next.s === sent.s && !next.n && { ...next, r: sent.r, m: mark(next), q: Date.now() };
           });
-        // An action began meanwhile: whatever this was told is about the session before.
-        if (stopped.aborted) return again();
         const isUnknown = says(error, refusal, refusal.unknown);
         if (!isUnknown && !says(error, refusal, refusal.ended)) throw error;
         const { code, message: detail } = error;

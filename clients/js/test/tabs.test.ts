@@ -62,11 +62,11 @@ describe('tabs', () => {
     };
     server.next('/refresh', ...Array.from({ length: 12 }, () => ({ lose: 'request' }) as const));
     const before = server.refreshes().length;
-    const asked = [one.refresh(), two.refresh()].map((each) => each.catch(() => undefined));
+    const asked = [one.refresh(), two.refresh()].map((each) => each.catch(({ code }) => code));
     await pass(700);
     expect(server.refreshes()).toHaveLength(before + 2);
     await pass(60_000);
-    await Promise.all(asked);
+    expect(await Promise.all(asked)).toEqual(['unreachable', 'unreachable']);
   });
 
   it('hear of it by the storage where there are no channels', async () => {
