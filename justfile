@@ -74,7 +74,7 @@ model:
 soak *args:
     cargo build --profile test -p sprag-server && cargo run --profile test -p sprag-bench -- soak {{args}}
 
-# The tests of several nodes that race and kill, several times as long as every day: 100,000 operations, 20 kills, 600 races
+# The tests of several nodes that race and kill, several times as long as every day: 100,000 operations, 40 kills, 600 races
 proofs:
     SPRAG_LONG_PROOFS=1 cargo test -p sprag-server --test nodes -- --nocapture kill races first_start
 
