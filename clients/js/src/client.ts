@@ -309,7 +309,7 @@ export function createClient(options: ClientOptions): Client {
   /** What is done at the start, on waking and in time: looks at what is kept, and refreshes where that is due. */
   const check = async (): Promise<void> => {
     const kept = await look();
-    if (isActive && kept.l) await farewell(kept).catch(quiet);
+    if (!listening.signal.aborted && kept.l) await farewell(kept).catch(quiet);
     if (!isActive || page?.hidden || (inBody ? !has(kept) : kept.o?.cause === 'logout')) return;
     // One that got no answer is asked for again in any case: the server may have turned.
     if (failed || !access || left(access).ahead <= 0) await refresh().catch(quiet);

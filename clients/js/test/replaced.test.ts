@@ -100,9 +100,12 @@ describe('a log-out that is under way', () => {
     expect(server.rows.get(first)!.ended).toBe('logout');
   });
 
-  it('and never got through is told at the next start, and nobody is signed in by its cookie until then', async () => {
+  it.each([
+    ['by a client that refreshes ahead of time', {}],
+    ['by one that does not', { ahead: false }],
+  ])('and never got through is told at the next start %s, and nobody is signed in by its cookie until then', async (_, how) => {
     const { server, storage, tab } = browser({ mode: 'cookie' });
-    const client = tab();
+    const client = tab(how);
     await client.login(LOGIN);
     const first = client.session.current.id!;
     server.next('/logout', ...Array(6).fill(LOST));
@@ -113,7 +116,7 @@ describe('a log-out that is under way', () => {
     expect(server.refreshes()).toHaveLength(0);
     client.close();
     server.fates.clear();
-    const next = tab();
+    const next = tab(how);
     await pass(1000);
     expect(server.rows.get(first)!.ended).toBe('logout');
     expect(next.session.state).toBe('signed-out');
