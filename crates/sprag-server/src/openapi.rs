@@ -10,12 +10,16 @@ mod system;
 mod viewer;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::routing::get;
 use bytes::Bytes;
 use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE};
 use serde_json::{Map, Value, json};
+use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
 
 use crate::profile::{CODES, Profile, RefusalShape};
 
@@ -83,14 +87,25 @@ pub fn serve_where_it_was_read(document: &mut Value, prefix: &str) {
     document["servers"] = json!([{ "url": below, "description": about }]);
 }
 
-/// Serves `document` at `/openapi.json`, and Swagger UI at `/docs/` with `/docs` leading there; clients see these paths
+/// Serves what `make` makes at `/openapi.json`, and Swagger UI at `/docs/` with `/docs` leading there; clients see these paths
 /// below `prefix`, which is empty where the router stands at the root.
 ///
-/// Everything comes from the binary; the HTML page asks no other host.
-pub fn docs_router<S: Clone + Send + Sync + 'static>(document: Value, prefix: &str) -> Router<S> {
-    let document = Bytes::from(document.to_string());
-    let head = [(CONTENT_TYPE, "application/json"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
-    viewer::router(prefix).route("/openapi.json", get(async move || (head, document)))
+/// Everything comes from the binary; the HTML page asks no other host. The document is made when it is first asked for, and kept:
+/// most servers are never asked, and while it is made it takes five times the memory that it has as a text.
+pub fn docs_router<S: Clone + Send + Sync + 'static>(
+    make: impl Fn() -> Value + Send + Sync + 'static,
+    prefix: &str,
+) -> Router<S> {
+    let document = Arc::new(OnceCell::new());
+    let make = Arc::new(make);
+    let read = async move || {
+        let make = move || Bytes::from(make().to_string().into_bytes().into_boxed_slice());
+        // Not on a thread that answers: it takes some ten milliseconds.
+        let made = document.get_or_try_init(|| spawn_blocking(make)).await;
+        let head = [(CONTENT_TYPE, "application/json"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
+        made.cloned().map(|document| (head, document)).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+    };
+    viewer::router(prefix).route("/openapi.json", get(read))
 }
 
 fn put(paths: &mut Map<String, Value>, path: &str, method: &str, operation: Value) {

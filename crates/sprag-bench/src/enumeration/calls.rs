@@ -10,11 +10,8 @@ use serde_json::{Value, json};
 use sprag::random::{self, SeededRandom};
 use sprag_testkit::folder::Folder;
 
-use super::{Args, LEAST_PROBABILITY, USERS_OF_A_KIND, ranks};
+use super::{Args, LEAST_PROBABILITY, MOST_MILLIS, USERS_OF_A_KIND, ranks};
 use crate::load::wire::Client;
-
-/// The most by which medians may differ, in milliseconds.
-const MOST_MILLIS: f64 = 1.0;
 
 /// A profile whose calls tell nobody who has an address.
 const PROFILE: &str = r#"id = 1000

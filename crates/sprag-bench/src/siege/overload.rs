@@ -32,8 +32,9 @@ const TIMES: f64 = 4.0;
 const CONNECTIONS: usize = 256;
 const NETWORKS: usize = 8;
 
-/// How long refreshes alone are measured, and how long it is measured how much can be hashed.
-const ALONE: Duration = Duration::from_secs(15);
+/// How long refreshes alone are measured before the flood and again after it, since a machine's own latencies drift within minutes;
+/// and how long it is measured how much can be hashed.
+const ALONE: Duration = Duration::from_secs(20);
 const HASHING: Duration = Duration::from_secs(5);
 
 /// How long a refresh may take beside the flood, at most, and how many times as long as alone.
@@ -51,27 +52,33 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What became of log-ins.
 struct Answers {
-    /// 200, 401, what was too many (429 and 503), and what came to nothing.
-    counts: [u64; 4],
+    /// 200, 401, what was too many (429, 503), and what came to nothing.
+    counts: [u64; 5],
     excess_micros: Histogram<u64>,
 }
 
 impl Answers {
     fn new() -> anyhow::Result<Self> {
-        Ok(Self { counts: [0; 4], excess_micros: Histogram::new(3)? })
+        Ok(Self { counts: [0; 5], excess_micros: Histogram::new(3)? })
     }
 
     fn count(&mut self, status: Option<u16>, took: Duration) {
         let kind = match status {
             Some(200) => 0,
             Some(401) => 1,
-            Some(429 | 503) => 2,
-            _ => 3,
+            Some(429) => 2,
+            Some(503) => 3,
+            _ => 4,
         };
         self.counts[kind] += 1;
-        if kind == 2 {
+        if matches!(status, Some(429 | 503)) {
             self.excess_micros.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         }
+    }
+
+    fn add(&mut self, other: Self) -> anyhow::Result<()> {
+        self.counts.iter_mut().zip(other.counts).for_each(|(all, part)| *all += part);
+        Ok(self.excess_micros.add(other.excess_micros)?)
     }
 }
 
@@ -82,32 +89,33 @@ pub(super) fn run(target: &Target, has_limits: bool, lasts: Duration) -> anyhow:
     let limits = if has_limits { "on" } else { "off" };
     let mut refreshes = Refreshes::start(target, RIGHT, &[("SPRAG_RATE_LIMITS", limits)])?;
     refreshes.stage.import_users(COSTLY, COSTLY_HASH)?;
-    let alone = refreshes.alone(ALONE)?;
     let rate = TIMES * capacity;
+    let mut alone = refreshes.alone(ALONE)?;
     let flood = |_: &Stage, server: &Server| flood(server.address(), rate, lasts);
     let (beside, answers) = refreshes.beside(lasts, flood)?;
-    let Answers { counts: [right, wrong, excess, lost], excess_micros } = answers?;
-    let Latency { p99: idle, .. } = alone.latency();
+    alone.add(refreshes.alone(ALONE)?);
+    let Answers { counts: [right, wrong, limited, busy, lost], excess_micros } = answers?;
+    let Latency { p50: usual, p99: idle, .. } = alone.latency();
     let most = MOST_MILLIS.min(MOST_TIMES * idle);
     let millis = |micros: u64| Duration::from_micros(micros).as_secs_f64() * 1000.0;
     let (p99, slowest) = (millis(excess_micros.value_at_quantile(0.99)), millis(excess_micros.max()));
-    let sent = right + wrong + excess + lost;
+    let sent = right + wrong + limited + busy + lost;
     Ok(vec![
         Figure {
             what: format!(
-                "{sent} log-ins, {rate:.0} a second: {right} in, {wrong} wrong, {excess} too many, {lost} lost; {capacity:.0} a \
-                 second can be hashed"
+                "{sent} log-ins, {rate:.0} a second: {right} in, {wrong} wrong, {limited} too many of their account or network \
+                 (429), {busy} more than can wait (503), {lost} lost; {capacity:.0} a second can be hashed"
             ),
             is_within: lost == 0,
         },
-        Figure { what: format!("refreshes alone: p99 {idle:.1} ms"), is_within: true },
+        Figure { what: format!("refreshes alone: p50 {usual:.2} ms, p99 {idle:.2} ms"), is_within: true },
         beside.figure(most),
         beside.served(),
         Figure {
             what: format!(
                 "what was too many: answered in {p99:.1} ms (p99), {slowest:.0} ms at most (promised: p99 {EXCESS_MILLIS:.0} ms)"
             ),
-            is_within: excess > 0 && p99 <= EXCESS_MILLIS,
+            is_within: limited + busy > 0 && p99 <= EXCESS_MILLIS,
         },
         refreshes.memory(MOST_MIB)?,
     ])
@@ -151,10 +159,8 @@ fn flood(to: SocketAddr, rate: f64, lasts: Duration) -> anyhow::Result<Answers> 
             });
         }
         let mut all = Answers::new()?;
-        for part in senders.join_all().await {
-            let part = part?;
-            all.counts.iter_mut().zip(part.counts).for_each(|(all, part)| *all += part);
-            all.excess_micros.add(part.excess_micros)?;
+        for answers in senders.join_all().await {
+            all.add(answers?)?;
         }
         Ok(all)
     })

@@ -35,7 +35,7 @@ pub(super) struct Refreshes {
     live: Vec<LiveSession>,
 }
 
-/// What became of the refreshes in one span of time.
+/// What became of the refreshes in one span of time, or in several.
 pub(super) struct Seen(Tally);
 
 impl Refreshes {
@@ -87,6 +87,10 @@ impl Refreshes {
 }
 
 impl Seen {
+    pub(super) fn add(&mut self, Self(other): Self) {
+        self.0.add(other);
+    }
+
     pub(super) fn latency(&self) -> Latency {
         self.0.latency()
     }

@@ -71,11 +71,15 @@ pub(crate) fn routes(app: &Arc<App>, profiles: &[Profile], public_url: &str, mou
 
 fn docs(profiles: &[Profile], public_url: &str, mount: &Mount) -> Router {
     let shown: Vec<_> = profiles.iter().map(|profile| mount.shown(profile.clone())).collect();
-    let mut document = openapi::document(&shown, &format!("{public_url}{}", mount.prefix()));
-    openapi::serve_where_it_was_read(&mut document, mount.prefix());
-    if let Some(paths) = document["paths"].as_object_mut() {
-        paths.retain(|path, _| mount.serves(path));
-    }
+    let (of, public_url) = (mount.clone(), format!("{public_url}{}", mount.prefix()));
+    let document = move || {
+        let mut document = openapi::document(&shown, &public_url);
+        openapi::serve_where_it_was_read(&mut document, of.prefix());
+        if let Some(paths) = document["paths"].as_object_mut() {
+            paths.retain(|path, _| of.serves(path));
+        }
+        document
+    };
     openapi::docs_router(document, mount.prefix()).layer(map_response(framed_by_nobody))
 }
 

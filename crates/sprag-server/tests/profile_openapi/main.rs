@@ -4,6 +4,8 @@ mod may_answer;
 
 use std::io::{Seek as _, Write as _};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -329,7 +331,7 @@ fn several_profiles_share_one_document() {
 
 #[tokio::test]
 async fn the_document_and_its_reader_come_from_the_binary() {
-    let router: Router = docs_router(ours(), "");
+    let router: Router = docs_router(ours, "");
     let answer = fetch(&router, "/openapi.json").await;
     assert_eq!(serde_json::from_str::<Value>(&answer.1).expect("JSON"), ours());
     assert!(fetch(&router, "/docs").await.0.is_redirection());
@@ -341,8 +343,24 @@ async fn the_document_and_its_reader_come_from_the_binary() {
 }
 
 #[tokio::test]
+async fn the_document_is_made_once_and_only_where_somebody_asks_for_it() {
+    let made = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&made);
+    let make = move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        ours()
+    };
+    let router: Router = docs_router(make, "");
+    assert_eq!(whole(&router, "/docs/").await, whole(&router, "/docs/index.html").await);
+    assert_eq!(made.load(Ordering::Relaxed), 0);
+    let (one, other) = tokio::join!(fetch(&router, "/openapi.json"), fetch(&router, "/openapi.json"));
+    assert_eq!((one.0, &one.1), (StatusCode::OK, &other.1));
+    assert_eq!(made.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
 async fn all_that_the_viewer_asks_for_is_there_and_whole() {
-    let router: Router = docs_router(ours(), "");
+    let router: Router = docs_router(ours, "");
     let html = whole(&router, "/docs/").await;
     assert_eq!(html, whole(&router, "/docs/index.html").await);
     let html = String::from_utf8(html).expect("a text");
@@ -363,7 +381,7 @@ async fn all_that_the_viewer_asks_for_is_there_and_whole() {
 
 #[tokio::test]
 async fn a_client_that_refuses_gzip_is_told_so_and_no_cache_gives_it_what_another_took() {
-    let router: Router = docs_router(ours(), "");
+    let router: Router = docs_router(ours, "");
     for (codings, expected) in [
         (None, StatusCode::OK),
         (Some("gzip, br"), StatusCode::OK),

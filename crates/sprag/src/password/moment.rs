@@ -12,8 +12,12 @@ pub(super) const SLOT: Duration = Duration::from_secs(1);
 /// What covers the looks at the store that come before a try is turned away unseen: a known name takes one more than an unknown one.
 pub(super) const TURNED_AWAY: Duration = Duration::from_millis(20);
 
-/// By how much of the slot, at most, randomness puts a failure off, to cover what is left: one part in so many.
+/// By how much of the slot, at most, randomness puts a failure off, to cover what is left: one part in so many,
 const SPREAD: u32 = 10;
+
+/// and no longer than this: it covers what a timer and a socket may tell, some tenths of a millisecond, and a longer one would
+/// only keep anybody from measuring that there is no more to cover.
+const MOST_SPREAD: Duration = Duration::from_millis(10);
 
 /// How many slots a failure takes at least where what was typed has other forms, however many: one more, or the answer would
 /// come too late to be one.
@@ -30,7 +34,7 @@ pub(super) fn of_failure(
     (slot, slots): (Duration, u32),
     random: u16,
 ) -> Instant {
-    let little = slot * u32::from(random) / SPREAD / u32::from(u16::MAX);
+    let little = (slot / SPREAD).min(MOST_SPREAD) * u32::from(random) / u32::from(u16::MAX);
     let mut moment = came + queued + slot * slots + little;
     while !slot.is_zero() && moment < done {
         moment += slot;
@@ -65,11 +69,13 @@ mod tests {
     }
 
     #[test]
-    fn randomness_puts_it_off_by_a_tenth_at_most() {
+    fn randomness_puts_it_off_by_ten_milliseconds_at_most() {
         let came = Instant::now();
-        let moment = |random| of_failure(came, Duration::ZERO, came, (SLOT, 1), random);
-        assert_eq!(moment(u16::MAX), came + SLOT + SLOT / 10);
-        assert!(moment(u16::MAX / 2) > came + SLOT && moment(u16::MAX / 2) < moment(u16::MAX));
+        let moment = |slot, random| of_failure(came, Duration::ZERO, came, (slot, 1), random);
+        assert_eq!(moment(SLOT, u16::MAX), came + SLOT + MILLIS(10));
+        assert_eq!(moment(TURNED_AWAY, u16::MAX), came + TURNED_AWAY + MILLIS(2), "a tenth of a short slot");
+        let half = moment(SLOT, u16::MAX / 2);
+        assert!(half > came + SLOT && half < moment(SLOT, u16::MAX));
     }
 
     #[test]
